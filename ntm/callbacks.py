@@ -1,0 +1,135 @@
+"""What watches a run: pictures and scalars of a probe sequence for TensorBoard, and the progress bar."""
+
+import time
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
+
+from ntm.module import LitMachine
+from ntm.render import pictures
+
+PROBE_SEED = 2014
+"""Seed of the probe sequence: the same for ever, so that TensorBoard's slider shows one sequence being learned."""
+
+
+class Probe(L.Callback):
+    """After the first update and at every validation, run one fixed sequence, recorded, and log what happened in it."""
+
+    def on_train_start(self, trainer: L.Trainer, module: LitMachine) -> None:
+        """Lay the scalars out in TensorBoard's custom-scalars tab."""
+        lengths = [f"length/{n:04d}" for n in module.task.val_lengths]
+        layout = {
+            "learning": {
+                "loss, bits per output bit": ["Multiline", ["train/loss", "val/loss"]],
+                "bit error": ["Multiline", ["train/bit_error", "val/bit_error"]],
+                "exact sequences": ["Multiline", ["train/exact", "val/exact"]],
+                "bit error by length": ["Multiline", lengths],
+                "curriculum": ["Multiline", ["curriculum/stage", "curriculum/noise"]],
+            },
+            "memory": {
+                "head entropy, bits": ["Multiline", ["heads/.*entropy"]],
+                "head sharpness": ["Multiline", ["heads/.*sharpness"]],
+                "memory norm": ["Multiline", ["memory/norm"]],
+            },
+            "health": {
+                "gradient norm before clipping": ["Multiline", ["grad/norm"]],
+                "clipped and skipped": ["Multiline", ["grad/clipped", "grad/skipped"]],
+            },
+        }
+        for logger in tensorboards(trainer):
+            logger.experiment.add_custom_scalars(layout)
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: LitMachine, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """The picture of the beginning."""
+        if module.updates == 1:
+            self.show(trainer, module)
+
+    def on_validation_end(self, trainer: L.Trainer, module: LitMachine) -> None:
+        """The picture of now."""
+        self.show(trainer, module)
+
+    def show(self, trainer: L.Trainer, module: LitMachine) -> None:
+        """Log pictures, scalars and one readable line of the probe sequence."""
+        task = module.task
+        probe = task.batch(PROBE_SEED, "val", 0, 1, (task.probe_length, task.probe_length))
+        probe = type(probe)(*(part.to(module.device) for part in probe))
+        with torch.no_grad():
+            output = module.machine(probe.inputs, slots=max(module.machine.slots, task.slots(task.probe_length)), record=True)
+        trace = output.trace
+        scalars = {"memory/norm": trace.memory[0, -1].norm().item()}
+        for kind, weights in (("read", trace.read_weights[0]), ("write", trace.write_weights[0])):
+            for head, over_time in enumerate(weights.unbind(1)):
+                scalars[f"heads/{kind}{head}_entropy"] = entropy(over_time).mean().item()
+                scalars[f"heads/{kind}{head}_sharpness"] = over_time.amax(-1).mean().item()
+        for logger in tensorboards(trainer):
+            logger.log_metrics(scalars, step=module.updates)
+            for name, image in pictures(probe, output).items():
+                logger.experiment.add_image(f"images/{name}", np.asarray(image), module.updates, dataformats="HWC")
+            line = task.show(probe.inputs[0], (output.logits[0] > 0).float())
+            logger.experiment.add_text("probe", line, module.updates)
+
+
+def tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+    """The run's TensorBoard loggers."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+def entropy(weights: Tensor) -> Tensor:
+    """Entropy in bits of weights [... N]: 0 for a head that looks at one slot."""
+    return torch.special.entr(weights).sum(-1) / np.log(2)
+
+
+class Bar(L.Callback):
+    """A progress bar with loss, bit error, solved length and time left; where there is no terminal, one line a validation."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left at most"),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.figures = ""
+
+    def on_train_start(self, trainer: L.Trainer, module: LitMachine) -> None:
+        """Start at the update that a resumed run has reached."""
+        self.started, self.first = time.monotonic(), module.updates
+        self.line = self.bar.add_task("training", total=trainer.max_steps, completed=module.updates, figures="")
+        self.bar.start()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: LitMachine, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move on."""
+        if module.updates % module.config.trainer.log_every == 0 and module.latest is not None:
+            stages = module.config.curriculum.stages
+            stage = f"  stage {stages[module.progress.stage]}" if stages else ""
+            self.figures = (
+                f"loss {outputs['loss'].item():.4f}  bit error {module.latest.bit_error:.2%}{stage}"
+                f"  solved length {module.solved_length or '-'}"
+            )
+            self.bar.update(self.line, completed=module.updates, figures=self.figures)
+
+    def on_validation_end(self, trainer: L.Trainer, module: LitMachine) -> None:
+        """Without a terminal, say how it stands."""
+        if not self.console.is_terminal:
+            seconds = time.monotonic() - self.started
+            left = seconds / max(1, module.updates - self.first) * (trainer.max_steps - module.updates)
+            self.console.print(
+                f"{module.updates}/{trainer.max_steps}  {self.figures}  {seconds:.0f} s, at most {left:.0f} s left",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def teardown(self, trainer: L.Trainer, module: LitMachine, stage: str) -> None:
+        """Leave the terminal as it was, also after an error."""
+        self.bar.stop()

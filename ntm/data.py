@@ -1,0 +1,83 @@
+"""Batches for Lightning: a stateless stream. Batch i is a pure function of (seed, split, i), so nothing of it is saved."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import lightning as L
+
+from ntm.config import Config
+from ntm.curriculum import draw_stage
+from tasks import Batch
+
+if TYPE_CHECKING:
+    from ntm.module import LitMachine
+
+ENDLESS = 10**12
+"""Length that the stream claims: with a length, Lightning does not fetch ahead, so a batch sees the present stage."""
+
+
+class Draw(NamedTuple):
+    """A training batch and the index of the curriculum's stage it was drawn from."""
+
+    batch: Batch
+    stage: int
+
+
+class Longer(NamedTuple):
+    """A validation batch of one length."""
+
+    batch: Batch
+    length: int
+
+
+class Stream:
+    """Training batches from the module's present update on; starts anywhere, in the middle of a run too."""
+
+    def __init__(self, config: Config, module: "LitMachine"):
+        self.config = config
+        self.module = module
+
+    def __len__(self) -> int:
+        return ENDLESS
+
+    def __iter__(self) -> Iterator[Draw]:
+        config, task = self.config, self.config.task
+        stages = config.curriculum.stages
+        while True:
+            index = self.module.updates
+            stage = draw_stage(config.curriculum, config.seed, index, self.module.progress)
+            staged = task.staged(stages[stage]) if stages else task
+            yield Draw(staged.batch(config.seed, "train", index, config.trainer.batch_size), stage)
+
+
+class ValidationSet:
+    """One batch for each validation length, the same at every validation."""
+
+    def __init__(self, config: Config):
+        task, trainer = config.task, config.trainer
+        self.batches = [
+            Longer(task.batch(config.seed, "val", n, trainer.val_sequences, (n, n)), n) for n in task.val_lengths
+        ]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Longer]:
+        return iter(self.batches)
+
+
+class TaskData(L.LightningDataModule):
+    """The task's training stream and one validation batch for each of its validation lengths."""
+
+    def __init__(self, config: Config, module: "LitMachine"):
+        super().__init__()
+        self.config = config
+        self.module = module
+
+    def train_dataloader(self) -> Stream:
+        """The endless stream, from the update that the module has reached."""
+        return Stream(self.config, self.module)
+
+    def val_dataloader(self) -> ValidationSet:
+        """The same sequences at every validation."""
+        return ValidationSet(self.config)

@@ -1,0 +1,40 @@
+"""The optimisers by name: Adam (torch's) and RMSProp as Graves wrote it."""
+
+import torch
+from torch.optim import Optimizer
+
+
+class GravesRMSprop(Optimizer):
+    """RMSProp with momentum and centring, Graves 2013 (arXiv 1308.0850), equations 38-41.
+
+    torch's centred RMSprop takes the root of `n - g^2`, which rounding can make negative: not a number from then on. Here,
+    as in the paper, epsilon (1e-4) is inside the root, and the difference is held at or above zero.
+    """
+
+    def __init__(self, params, lr: float = 1e-4, decay: float = 0.95, momentum: float = 0.9, epsilon: float = 1e-4):
+        super().__init__(params, {"lr": lr, "decay": decay, "momentum": momentum, "epsilon": epsilon})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One update; a closure, if given, recomputes the loss first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                for name in ("square", "mean", "delta"):
+                    state.setdefault(name, torch.zeros_like(p))
+                state["square"].lerp_(p.grad.square(), 1 - group["decay"])
+                state["mean"].lerp_(p.grad, 1 - group["decay"])
+                variance = (state["square"] - state["mean"].square()).clamp(min=0)
+                scaled = p.grad / (variance + group["epsilon"]).sqrt()
+                state["delta"].mul_(group["momentum"]).sub_(scaled, alpha=group["lr"])
+                p.add_(state["delta"])
+        return loss
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": torch.optim.Adam, "rmsprop": GravesRMSprop}

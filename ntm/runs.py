@@ -1,0 +1,90 @@
+"""Runs on disk: one folder under `checkpoints/<task>/` with config.yaml, last.ckpt, best.ckpt and TensorBoard's events."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+
+from ntm.config import Config, UserError, build_machine, parse
+from ntm.machine import Machine
+
+ROOT = Path("checkpoints")
+SHIPPED = "pretrained"
+
+
+class Loaded(NamedTuple):
+    """A checkpoint from disk."""
+
+    path: Path
+    raw: dict[str, Any]  # the configuration as plain values
+    checkpoint: dict[str, Any]
+
+
+def new_folder(task: str, run_dir: str | None) -> Path:
+    """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""
+    if run_dir is None:
+        stem = ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        candidates = (stem if n == 0 else stem.with_name(f"{stem.name}_{n}") for n in range(1000))
+        folder = next(path for path in candidates if not path.exists())
+    else:
+        folder = Path(run_dir)
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"run_dir={run_dir}: not empty; allowed: a new folder, or resume={run_dir} to continue")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").touch()
+    except OSError as error:
+        raise UserError(f"run_dir={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
+    return folder
+
+
+def save_config(folder: Path, raw: dict[str, Any]) -> None:
+    """Write the run's configuration for people to read; checkpoints carry their own copy."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
+    """The checkpoint file that `last`, a run's folder or a file means; in a folder `prefer` comes first.
+
+    `last` is the run, of `task` if given, that was saved to most recently. Raises UserError, naming `key`.
+    """
+    if value == "last":
+        folders = ROOT.glob(f"{task or '*'}/*/last.ckpt")
+        saved = [path for path in folders if path.parent.parent.name != SHIPPED]
+        if not saved:
+            raise UserError(f"{key}=last: no run under {ROOT}/{task or ''}; allowed: a run's folder or a checkpoint file")
+        value = str(max(saved, key=lambda path: path.stat().st_mtime).parent)
+    path = Path(value)
+    if path.is_dir():
+        inside = [path / name for name in (prefer, "last.ckpt", "best.ckpt") if (path / name).exists()]
+        if not inside:
+            raise UserError(f"{key}={value}: no checkpoint in this folder; allowed: last, a run's folder or a checkpoint file")
+        return inside[0]
+    if not path.exists():
+        raise UserError(f"{key}={value}: no such file; allowed: last, a run's folder or a checkpoint file")
+    return path
+
+
+def load(key: str, path: Path) -> Loaded:
+    """A checkpoint of ours, loaded without running any code from it; raises UserError, naming `key`, for anything else."""
+    allowed = "allowed: a checkpoint that ntm.train wrote"
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{key}={path}: cannot be read ({error.strerror}); {allowed}") from None
+    except Exception:  # torch raises whatever the bytes make it trip over
+        raise UserError(f"{key}={path}: truncated, or not a checkpoint; {allowed}") from None
+    if not isinstance(checkpoint, dict) or "ntm" not in checkpoint or "state_dict" not in checkpoint:
+        raise UserError(f"{key}={path}: a checkpoint of another program; {allowed}")
+    return Loaded(path, checkpoint["ntm"]["config"], checkpoint)
+
+
+def restore(loaded: Loaded) -> tuple[Config, Machine]:
+    """The configuration and the trained machine of a checkpoint."""
+    config = parse(loaded.raw)
+    machine = build_machine(config.machine, config.task)
+    prefix = "machine."
+    machine.load_state_dict({k.removeprefix(prefix): v for k, v in loaded.checkpoint["state_dict"].items()})
+    return config, machine.eval()

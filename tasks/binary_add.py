@@ -1,0 +1,78 @@
+"""Serial binary addition: two numbers, least significant bit first, one bit of each a tick; the sum comes out alongside.
+
+3 + 6 = 9 with length 3. Input channels: bit of a, bit of b, "bits present". The last tick asks for the carry:
+
+    tick      0   1   2   3
+    a b p     101 111 011 000
+    sum bit   1   0   0   1
+    mask      1   1   1   1
+"""
+
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from tasks.base import STRICT, Count, Lengths, Range, Task
+
+
+@dataclass(frozen=True, config=STRICT)
+class BinaryAdd(Task):
+    """Two operands of `lengths` bits each."""
+
+    lengths: Range = (1, 16)
+    val_lengths: Lengths = (16, 64)
+    test_lengths: Lengths = (16, 64, 256)
+    probe_length: Count = 16
+
+    @property
+    def inputs(self) -> int:
+        return 3
+
+    @property
+    def control(self) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def outputs(self) -> int:
+        return 1
+
+    def slots(self, length: int) -> int:
+        return 2
+
+    def sequence(self, random: np.random.Generator, length: int, split: str):
+        a, b = operand(random, length), operand(random, length)
+        inputs = np.zeros((length + 1, 3))
+        inputs[:length] = np.stack([bits(a, length), bits(b, length), np.ones(length)], axis=1)
+        return inputs, bits(a + b, length + 1)[:, None], np.ones(length + 1)
+
+    def show(self, inputs: Tensor, outputs: Tensor) -> str:
+        length = int(inputs[:, 2].sum())
+        a, b = number(inputs[:length, 0]), number(inputs[:length, 1])
+        answer = number(outputs[: length + 1, 0])
+        return f"{a:0{length}b} + {b:0{length}b} = {answer:0{length + 1}b} {'ok' if answer == a + b else 'wrong'}"
+
+
+def bits(value: int, length: int) -> np.ndarray:
+    """The `length` lowest bits of a Python integer, least significant first."""
+    return np.array([value >> i & 1 for i in range(length)])
+
+
+def number(bits: Tensor) -> int:
+    """The Python integer of bits [L], least significant first."""
+    return sum(int(bit) << i for i, bit in enumerate(bits.tolist()))
+
+
+def operand(random: np.random.Generator, length: int) -> int:
+    """A random number of at most `length` bits.
+
+    Half of them are uniform. The others have any density of ones, or are all ones, a power of two, alternating or zero:
+    uniform bits alone hardly ever contain a long carry.
+    """
+    kind = random.choice(["uniform", "dense", "ones", "power", "alternating", "zero"], p=[0.5, 0.3, 0.08, 0.05, 0.05, 0.02])
+    density = random.uniform() if kind == "dense" else 0.5
+    drawn = random.uniform(size=length) < density
+    place = int(random.integers(length))
+    alternating = sum(1 << i for i in range(place % 2, length, 2))
+    shapes = {"ones": (1 << length) - 1, "power": 1 << place, "alternating": alternating, "zero": 0}
+    return shapes.get(kind, sum(1 << i for i in np.flatnonzero(drawn).tolist()))

@@ -1,0 +1,93 @@
+"""Bit-serial binary multiplication by the protocol of a serial-parallel multiplier, least significant bit first.
+
+First a is loaded, one bit a tick, under the load flag. Then come 2n sweeps of n + 2 ticks: the start flag on tick 0, bit j
+of b held on the data line throughout sweep j (0 once j >= n). Bit j of the product is due on tick 2 of sweep j.
+Two operands of n bits take n + 2n(n + 2) ticks. 3 x 1 = 3 with n = 2 (channels: data, load, start):
+
+    tick       0   1  | 2   3   4   5  | 6   7   8   9  | 10  11  12  13 | 14  15  16  17
+    inputs     110 110| 101 100 100 100| 001 000 000 000| 001 000 000 000| 001 000 000 000
+    product    -   -  | -   -   1   -  | -   -   1   -  | -   -   0   -  | -   -   0   -
+    running    -   -  | -   -   1   1  | -   -   1   0  | -   -   0   0  | -   -   0   0
+
+What the loss sees is `supervision`: "product" is the product bits only; "running_product" also the rest of the partial
+product, bit j + i of a * (b mod 2^(j+1)) on tick 2 + i of sweep j, for i < n. Validation and test always score the
+product alone.
+"""
+
+from dataclasses import replace
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from tasks.base import STRICT, Count, Lengths, Range, Task
+from tasks.binary_add import bits, number, operand
+
+
+@dataclass(frozen=True, config=STRICT)
+class BinaryMul(Task):
+    """Two operands of `lengths` bits each; a batch has one length, for the ticks grow with its square.
+
+    `sweeps` keeps only the first sweeps of every sequence: the curriculum's stages. One sweep of eight bits forces the
+    head to go home and advance, which all sweeps of two bits do not: those fit a register.
+    """
+
+    lengths: Range = (1, 8)
+    val_lengths: Lengths = (8, 16)
+    test_lengths: Lengths = (8, 16, 32)
+    probe_length: Count = 4
+    supervision: Literal["product", "running_product"] = "running_product"
+    sweeps: Count | None = None
+
+    mixed: ClassVar[bool] = False
+
+    @property
+    def inputs(self) -> int:
+        return 3
+
+    @property
+    def outputs(self) -> int:
+        return 1
+
+    @property
+    def control(self) -> tuple[int, ...]:
+        return (1, 2)
+
+    @property
+    def claim(self) -> str:
+        return self.supervision
+
+    def slots(self, length: int) -> int:
+        return length + 3
+
+    def staged(self, stage: int) -> Self:
+        return replace(self, sweeps=stage)
+
+    def sequence(self, random: np.random.Generator, length: int, split: str):
+        a, b = operand(random, length), operand(random, length)
+        load = np.stack([bits(a, length), np.ones(length), np.zeros(length)], axis=1)
+        sweeps = min(2 * length, self.sweeps or 2 * length)
+        inputs = np.zeros((sweeps, length + 2, 3))
+        inputs[:, :, 0] = bits(b, sweeps)[:, None]
+        inputs[:, 0, 2] = 1
+        targets, mask = np.zeros((2, sweeps, length + 2))
+        for sweep in range(sweeps):
+            targets[sweep, 2:] = bits(a * (b % (1 << sweep + 1)) >> sweep, length)
+        mask[:, 2:] = 1
+        if self.supervision == "product" or split != "train":
+            mask[:, 3:] = 0
+        before = np.zeros(length)
+        return (
+            np.concatenate([load, inputs.reshape(-1, 3)]),
+            np.append(before, targets)[:, None],
+            np.append(before, mask),
+        )
+
+    def show(self, inputs: Tensor, outputs: Tensor) -> str:
+        length = int(inputs[:, 1].sum())
+        end = length + 2 * length * (length + 2)
+        line = inputs[length:end, 0].reshape(2 * length, length + 2)
+        a, b = number(inputs[:length, 0]), number(line[:length, 0])
+        answer = number(outputs[length:end, 0].reshape(2 * length, length + 2)[:, 2])
+        return f"{a:0{length}b} x {b:0{length}b} = {answer:0{2 * length}b} {'ok' if answer == a * b else 'wrong'}"

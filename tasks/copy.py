@@ -1,0 +1,62 @@
+"""Copy (Graves et al. 2014, section 4.1): see a sequence of bit vectors, then write it out again.
+
+Width 3, length 2, the vectors 101 and 011; the fourth input channel is the delimiter, mask marks the ticks scored:
+
+    tick      0    1    2    3    4
+    inputs    1010 0110 0001 0000 0000
+    targets   -    -    -    101  011
+    mask      0    0    0    1    1
+"""
+
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from tasks.base import STRICT, Count, Lengths, Range, Task
+
+
+@dataclass(frozen=True, config=STRICT)
+class Copy(Task):
+    """`width`-bit random vectors, `lengths` of them; Graves trains on 1 to 20."""
+
+    lengths: Range = (1, 20)
+    val_lengths: Lengths = (20, 60)
+    test_lengths: Lengths = (20, 50, 100, 200)
+    probe_length: Count = 12
+    width: Count = 8
+
+    @property
+    def inputs(self) -> int:
+        return self.width + 1
+
+    @property
+    def control(self) -> tuple[int, ...]:
+        return (self.width,)
+
+    @property
+    def outputs(self) -> int:
+        return self.width
+
+    def slots(self, length: int) -> int:
+        return length + 1
+
+    def sequence(self, random: np.random.Generator, length: int, split: str):
+        vectors = random.integers(0, 2, (length, self.width))
+        inputs = np.zeros((2 * length + 1, self.inputs))
+        inputs[:length, : self.width] = vectors
+        inputs[length, self.width] = 1
+        targets = np.zeros((len(inputs), self.width))
+        targets[length + 1 :] = vectors
+        return inputs, targets, np.arange(len(inputs)) > length
+
+    def show(self, inputs: Tensor, outputs: Tensor) -> str:
+        length = int(inputs[:, self.width].argmax())
+        asked = vectors(inputs[:length, : self.width])
+        answer = vectors(outputs[length + 1 : 2 * length + 1])
+        return f"{asked} -> {answer} {'ok' if asked == answer else 'wrong'}"
+
+
+def vectors(rows: Tensor) -> str:
+    """Bit vectors [L width] as text: `101 011`."""
+    return " ".join("".join(str(int(bit)) for bit in row) for row in rows.tolist())

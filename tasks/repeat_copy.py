@@ -1,0 +1,78 @@
+"""Repeat copy (Graves et al. 2014, section 4.2): write a sequence out as often as asked, then mark the end.
+
+Width 2, the vectors 10 and 01, two repeats. After the vectors one tick carries the delimiter (third channel) and the
+number of repeats (fourth), normalised to mean 0 and variance 1; the last output channel is the end marker:
+
+    tick      0     1     2      3    4    5    6    7
+    inputs    1000  0100  001c   0000 0000 0000 0000 0000
+    targets   -     -     -      100  010  100  010  001
+    mask      0     0     0      1    1    1    1    1
+"""
+
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from tasks.base import STRICT, Count, Lengths, Range, Task
+from tasks.copy import vectors
+
+
+@dataclass(frozen=True, config=STRICT)
+class RepeatCopy(Task):
+    """`width`-bit vectors, `lengths` of them, repeated `repeats` times; Graves trains on 1 to 10 of both.
+
+    The count is always normalised by the repeats of training, `normal_repeats`, so a larger count reads as a larger number.
+    """
+
+    lengths: Range = (1, 10)
+    val_lengths: Lengths = (5, 10)
+    test_lengths: Lengths = (5, 10, 15, 20)
+    probe_length: Count = 4
+    width: Count = 8
+    repeats: Range = (1, 10)
+    normal_repeats: Range = (1, 10)
+
+    @property
+    def inputs(self) -> int:
+        return self.width + 2
+
+    @property
+    def control(self) -> tuple[int, ...]:
+        return (self.width, self.width + 1)
+
+    @property
+    def outputs(self) -> int:
+        return self.width + 1
+
+    def slots(self, length: int) -> int:
+        return length + 1
+
+    def normalise(self, repeats: int) -> float:
+        """The count as the network sees it: mean 0 and variance 1 over a uniform draw from `normal_repeats`."""
+        low, high = self.normal_repeats
+        deviation = np.sqrt(((high - low + 1) ** 2 - 1) / 12) or 1.0
+        return (repeats - (low + high) / 2) / deviation
+
+    def sequence(self, random: np.random.Generator, length: int, split: str):
+        repeats = int(random.integers(self.repeats[0], self.repeats[1] + 1))
+        vectors = random.integers(0, 2, (length, self.width))
+        inputs = np.zeros((length + 1 + length * repeats + 1, self.inputs))
+        inputs[:length, : self.width] = vectors
+        inputs[length, self.width :] = 1, self.normalise(repeats)
+        targets = np.zeros((len(inputs), self.outputs))
+        targets[length + 1 : -1, : self.width] = np.tile(vectors, (repeats, 1))
+        targets[-1, self.width] = 1
+        return inputs, targets, np.arange(len(inputs)) > length
+
+    def show(self, inputs: Tensor, outputs: Tensor) -> str:
+        length = int(inputs[:, self.width].argmax())
+        low, high = self.normal_repeats
+        deviation = 1 / (self.normalise(high) - self.normalise(high - 1))
+        repeats = round(float(inputs[length, self.width + 1]) * deviation + (low + high) / 2)
+        end = length + 1 + length * repeats
+        asked, answer = vectors(inputs[:length, : self.width]), outputs[length + 1 : end + 1]
+        copies = [vectors(answer[k * length : (k + 1) * length, : self.width]) for k in range(repeats)]
+        marks = [int(mark) for mark in answer[:, self.width].tolist()]
+        right = all(copy == asked for copy in copies) and marks == [0] * (length * repeats) + [1] and not answer[-1, :-1].any()
+        return f"{repeats} x ({asked}) -> {' | '.join(copies)} {'ok' if right else 'wrong'}"
