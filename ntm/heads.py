@@ -118,6 +118,8 @@ class TapeHeads(nn.Module):
         source = controller if control is None else len(control)
         self.addressing = nn.Linear(source, heads * (shift_width + 2))
         self.writing = nn.Linear(controller, heads * 2 * slot_width)
+        with torch.no_grad():  # as an LSTM starts out remembering, a head starts out staying
+            self.addressing.bias.view(heads, -1)[:, 0] -= 1
 
     def parameters_of(self, hidden: Tensor, x: Tensor, noise: Tensor | None) -> HeadParameters:
         """Named parameters from hidden [B C] and inputs [B I]; `noise` [B 2HM] is added to what is written."""

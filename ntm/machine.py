@@ -75,7 +75,8 @@ class Machine(nn.Module):
         self.memory_init, self.memory_value = memory_init, memory_value
         if memory_init == "learned":
             self.first_memory = nn.Parameter(torch.full((slots, heads.slot_width), memory_value))
-        self.first_weights = nn.Parameter(torch.zeros(heads.heads, slots)) if weights_init == "learned" else None
+        # Not uniform: on constant memory every slot would stay like every other, and no gradient could tell them apart.
+        self.first_weights = nn.Parameter(5 * torch.eye(heads.heads, slots)) if weights_init == "learned" else None
 
     def initial_state(self, batch: int, slots: int | None = None) -> State:
         """Where every sequence starts, with `slots` slots (by default those it was built with)."""
