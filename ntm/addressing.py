@@ -20,8 +20,8 @@ def cosine_similarity(key: Tensor, memory: Tensor) -> Tensor:
     Graves et al. 2014, eq. 6, with the epsilon of the DNC inside each root, so an empty slot is similar to nothing.
     """
     key = key * torch.rsqrt(key.square().sum(-1, keepdim=True) + NORM_EPSILON)
-    slots = memory * torch.rsqrt(memory.square().sum(-1, keepdim=True) + NORM_EPSILON)
-    return key @ slots.transpose(-1, -2)
+    norms = torch.rsqrt(memory.square().sum(-1) + NORM_EPSILON)
+    return (key @ memory.transpose(-1, -2)) * norms.unsqueeze(-2)
 
 
 def content(key: Tensor, strength: Tensor, memory: Tensor) -> Tensor:
@@ -48,9 +48,9 @@ def shift(weights: Tensor, kernel: Tensor) -> Tensor:
     """
     width = kernel.shape[-1]
     assert width % 2 == 1, f"shift width must be odd, is {width}"
-    reach = width // 2
-    moved = torch.stack([weights.roll(move, -1) for move in range(-reach, reach + 1)], dim=-1)
-    return (moved @ kernel.unsqueeze(-1)).squeeze(-1)
+    moves = range(-(width // 2), width // 2 + 1)
+    parts = [weights.roll(move, -1) * part for move, part in zip(moves, kernel.split(1, dim=-1))]
+    return sum(parts[1:], start=parts[0])
 
 
 def sharpen(weights: Tensor, sharpening: Tensor) -> Tensor:
@@ -59,4 +59,4 @@ def sharpen(weights: Tensor, sharpening: Tensor) -> Tensor:
     Graves et al. 2014, eq. 9, as softmax(sharpening * log(weights)): the power alone underflows to 0/0 when every
     weight is small, and is not a number for a weight that rounding has made negative.
     """
-    return F.softmax(sharpening.unsqueeze(-1) * weights.clamp(min=WEIGHT_EPSILON).log(), dim=-1)
+    return F.softmax(sharpening.unsqueeze(-1) * F.threshold(weights, WEIGHT_EPSILON, WEIGHT_EPSILON).log(), dim=-1)

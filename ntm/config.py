@@ -31,6 +31,7 @@ Natural = Annotated[int, Field(strict=True, ge=0)]
 Odd = Annotated[int, Field(strict=True, ge=1), AfterValidator(odd)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 config_class = dataclass(frozen=True, config=STRICT)
 
@@ -60,6 +61,8 @@ class NTMHeadsConfig:
     kind: Literal["ntm"]
     read: Count
     write: Count
+    stay: Finite  # how strongly a fresh head stays: its gate's logit starts this much lower
+    advance: Finite  # how strongly a fresh head moves on: its last move's logit starts this much higher
 
 
 @config_class
@@ -70,6 +73,8 @@ class TapeHeadsConfig:
     count: Count
     window: Annotated[tuple[Annotated[int, Field(strict=True)], ...], Field(min_length=1)]  # offsets of the slots seen
     address_from: Literal["hidden", "control"]  # what moves the heads: the controller, or the task's flags alone
+    stay: Finite
+    advance: Finite
 
 
 @config_class
@@ -82,7 +87,7 @@ class MachineConfig:
     slot_width: Count
     shift_width: Odd
     memory_init: Literal["constant", "learned", "random"]
-    memory_value: Annotated[float, Field(allow_inf_nan=False)]  # of constant memory, and of slots beyond a learned one
+    memory_value: Finite  # of constant memory, and of slots beyond a learned one
     weights_init: Literal["onehot", "learned"]
 
 
@@ -213,10 +218,12 @@ def build_machine(config: MachineConfig, task: Task) -> Machine:
     width = controller.hidden[-1] if isinstance(controller, FeedForwardConfig) else controller.width
     built: NTMHeads | TapeHeads
     if isinstance(heads, NTMHeadsConfig):
-        built = NTMHeads(width, config.slot_width, config.shift_width, heads.read, heads.write)
+        built = NTMHeads(width, config.slot_width, config.shift_width, heads.read, heads.write, heads.stay, heads.advance)
     else:
         control = task.control if heads.address_from == "control" else None
-        built = TapeHeads(width, config.slot_width, config.shift_width, heads.count, heads.window, control)
+        built = TapeHeads(
+            width, config.slot_width, config.shift_width, heads.count, heads.window, control, heads.stay, heads.advance
+        )
     inputs = task.inputs + built.read_width
     decider = (
         FeedForward(inputs, list(controller.hidden), controller.register)

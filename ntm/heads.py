@@ -19,6 +19,24 @@ CLIP = 20.0
 """Raw head parameters are held within +-CLIP (Collier & Beel 2018), which bounds strength and sharpening at 21."""
 
 
+def clip(raw: Tensor) -> Tensor:
+    """Raw head parameters within +-CLIP; hardtanh is clamp with a backward pass in one kernel."""
+    return F.hardtanh(raw, -CLIP, CLIP)
+
+
+def lean(addressing: nn.Linear, heads: int, shift_width: int, stay: float, advance: float) -> None:
+    """Let heads start out staying (gate logit -stay) and moving on to the next slot (logit of the move +1 higher by advance).
+
+    As an LSTM's forget bias lets it start out remembering: without it a fresh head spreads over all slots within a few
+    ticks, and what it wrote can no longer be found. The first row of each head is its gate, the last ones its moves from back to forth.
+    """
+    with torch.no_grad():
+        biases = addressing.bias.view(heads, -1)
+        biases[:, 0] -= stay
+        if shift_width > 1:
+            biases[:, -(shift_width // 2)] += advance
+
+
 class HeadParameters(NamedTuple):
     """What a tick asked of the heads. Tape heads have no key and no strength."""
 
@@ -46,26 +64,36 @@ class NTMHeads(nn.Module):
     Every head addresses the memory of the tick before; the reads see what this tick wrote.
     """
 
-    def __init__(self, controller: int, slot_width: int, shift_width: int, read_heads: int = 1, write_heads: int = 1):
+    def __init__(
+        self,
+        controller: int,
+        slot_width: int,
+        shift_width: int,
+        read_heads: int = 1,
+        write_heads: int = 1,
+        stay: float = 0.0,
+        advance: float = 0.0,
+    ):
         super().__init__()
         heads = read_heads + write_heads
-        self.heads, self.writers, self.slot_width = heads, write_heads, slot_width
+        self.heads, self.writers, self.slot_width, self.shift_width = heads, write_heads, slot_width, shift_width
         self.read_width = read_heads * slot_width
         self.noise_width = 0
         self.addressing = nn.Linear(controller, heads * (slot_width + shift_width + 3))
         self.writing = nn.Linear(controller, write_heads * 2 * slot_width)
+        lean(self.addressing, heads, shift_width, stay, advance)
 
     def parameters_of(self, hidden: Tensor) -> HeadParameters:
         """Named parameters from hidden [B C]."""
-        raw = self.addressing(hidden).clamp(-CLIP, CLIP).unflatten(-1, (self.heads, -1))
-        written = self.writing(hidden).clamp(-CLIP, CLIP).unflatten(-1, (self.writers, -1))
-        add, erase = written.chunk(2, dim=-1)
+        raw = clip(self.addressing(hidden)).unflatten(-1, (self.heads, -1))
+        gate, strength, sharpening, key, shift = raw.split([1, 1, 1, self.slot_width, self.shift_width], dim=-1)
+        add, erase = clip(self.writing(hidden)).unflatten(-1, (self.writers, -1)).chunk(2, dim=-1)
         return HeadParameters(
-            gate=torch.sigmoid(raw[..., 0]),
-            strength=F.softplus(raw[..., 1]),
-            sharpening=1 + F.softplus(raw[..., 2]),
-            key=raw[..., 3 : 3 + self.slot_width],
-            shift=F.softmax(raw[..., 3 + self.slot_width :], dim=-1),
+            gate=torch.sigmoid(gate).squeeze(-1),
+            strength=F.softplus(strength).squeeze(-1),
+            sharpening=1 + F.softplus(sharpening).squeeze(-1),
+            key=key,
+            shift=F.softmax(shift, dim=-1),
             erase=torch.sigmoid(erase),
             add=torch.tanh(add),
         )
@@ -107,10 +135,12 @@ class TapeHeads(nn.Module):
         heads: int = 1,
         window: tuple[int, ...] = (0,),
         control: tuple[int, ...] | None = None,
+        stay: float = 0.0,
+        advance: float = 0.0,
     ):
         super().__init__()
         self.heads = self.writers = heads
-        self.slot_width = slot_width
+        self.slot_width, self.shift_width = slot_width, shift_width
         self.window = tuple(window)
         self.read_width = heads * len(window) * slot_width
         self.noise_width = heads * 2 * slot_width
@@ -118,21 +148,21 @@ class TapeHeads(nn.Module):
         source = controller if control is None else len(control)
         self.addressing = nn.Linear(source, heads * (shift_width + 2))
         self.writing = nn.Linear(controller, heads * 2 * slot_width)
-        with torch.no_grad():  # as an LSTM starts out remembering, a head starts out staying
-            self.addressing.bias.view(heads, -1)[:, 0] -= 1
+        lean(self.addressing, heads, shift_width, stay, advance)
 
     def parameters_of(self, hidden: Tensor, x: Tensor, noise: Tensor | None) -> HeadParameters:
         """Named parameters from hidden [B C] and inputs [B I]; `noise` [B 2HM] is added to what is written."""
         source = hidden if self.control is None else x[:, self.control]
-        raw = self.addressing(source).clamp(-CLIP, CLIP).unflatten(-1, (self.heads, -1))
-        written = self.writing(hidden).clamp(-CLIP, CLIP)
+        raw = clip(self.addressing(source)).unflatten(-1, (self.heads, -1))
+        gate, sharpening, shift = raw.split([1, 1, self.shift_width], dim=-1)
+        written = clip(self.writing(hidden))
         if noise is not None:
             written = written + noise
         value, erase = torch.sigmoid(written).unflatten(-1, (self.heads, -1)).chunk(2, dim=-1)
         return HeadParameters(
-            gate=torch.sigmoid(raw[..., 0]),
-            sharpening=1 + F.softplus(raw[..., 1]),
-            shift=F.softmax(raw[..., 2:], dim=-1),
+            gate=torch.sigmoid(gate).squeeze(-1),
+            sharpening=1 + F.softplus(sharpening).squeeze(-1),
+            shift=F.softmax(shift, dim=-1),
             erase=erase,
             add=erase * value,
         )

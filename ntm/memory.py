@@ -18,8 +18,8 @@ def erase(memory: Tensor, weights: Tensor, erase: Tensor) -> Tensor:
 
     Graves et al. 2014, eq. 3; with several heads the factors multiply, so their order does not matter.
     """
-    for where, what in zip(weights.unbind(1), erase.unbind(1)):
-        memory = memory * (1 - where.unsqueeze(-1) * what.unsqueeze(-2))
+    for where, what in zip(weights.split(1, dim=1), erase.split(1, dim=1)):
+        memory = memory - memory * (where.transpose(1, 2) * what)
     return memory
 
 

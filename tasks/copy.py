@@ -39,7 +39,7 @@ class Copy(Task):
         return self.width
 
     def slots(self, length: int) -> int:
-        return length + 1
+        return length + 4
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         vectors = random.integers(0, 2, (length, self.width))

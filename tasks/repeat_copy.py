@@ -46,7 +46,7 @@ class RepeatCopy(Task):
         return self.width + 1
 
     def slots(self, length: int) -> int:
-        return length + 1
+        return length + 4
 
     def normalise(self, repeats: int) -> float:
         """The count as the network sees it: mean 0 and variance 1 over a uniform draw from `normal_repeats`."""
