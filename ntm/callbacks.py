@@ -110,14 +110,12 @@ class Bar(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: LitMachine, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move on."""
-        if module.updates % module.config.trainer.log_every == 0 and module.latest is not None:
-            stages = module.config.curriculum.stages
+        config = module.config
+        if module.updates % min(config.trainer.log_every, config.trainer.val_every) == 0 and module.latest is not None:
+            stages = config.curriculum.stages
             stage = f"  stage {stages[module.progress.stage]}" if stages else ""
-            self.figures = (
-                f"loss {outputs['loss'].item():.4f}  bit error {module.latest.bit_error:.2%}{stage}"
-                f"  solved length {module.solved_length or '-'}"
-            )
-            self.bar.update(self.line, completed=module.updates, figures=self.figures)
+            self.figures = f"loss {outputs['loss'].item():.4f}  bit error {module.latest.bit_error:.2%}{stage}"
+            self.bar.update(self.line, completed=module.updates, figures=f"{self.figures}  {solved(module)}")
 
     def on_validation_end(self, trainer: L.Trainer, module: LitMachine) -> None:
         """Without a terminal, say how it stands."""
@@ -125,7 +123,7 @@ class Bar(L.Callback):
             seconds = time.monotonic() - self.started
             left = seconds / max(1, module.updates - self.first) * (trainer.max_steps - module.updates)
             self.console.print(
-                f"{module.updates}/{trainer.max_steps}  {self.figures}  {seconds:.0f} s, at most {left:.0f} s left",
+                f"{module.updates}/{trainer.max_steps}  {self.figures}  {solved(module)}  {seconds:.0f} s, at most {left:.0f} s left",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -133,3 +131,8 @@ class Bar(L.Callback):
     def teardown(self, trainer: L.Trainer, module: LitMachine, stage: str) -> None:
         """Leave the terminal as it was, also after an error."""
         self.bar.stop()
+
+
+def solved(module: LitMachine) -> str:
+    """The longest validation length without an error."""
+    return f"solved length {module.solved_length or '-'}"

@@ -5,11 +5,11 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -30,23 +30,31 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
         def composed(config: DictConfig) -> None:
             values = OmegaConf.to_container(config, resolve=True)
             assert isinstance(values, dict)
-            body({str(key): value for key, value in values.items()}, list(HydraConfig.get().overrides.task))
+            try:
+                body({str(key): value for key, value in values.items()}, list(HydraConfig.get().overrides.task))
+            except UserError as error:  # here: what leaves this function, Hydra comments on
+                fail(name, str(error))
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
             try:
                 composed()
-            except (UserError, HydraException, OmegaConfBaseException) as error:
-                print(f"ntm.{name}: error: {one_line(error)}", file=sys.stderr)
-                sys.exit(2)
+            except (HydraException, OmegaConfBaseException) as error:
+                fail(name, one_line(error))
 
         return main
 
     return decorate
 
 
+def fail(name: str, message: str) -> NoReturn:
+    """End the command with exit code 2 and one line."""
+    print(f"ntm.{name}: error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
 def one_line(error: Exception) -> str:
-    """The key, the value and what is allowed, from an exception of ours or of Hydra's."""
+    """The key, the value and what is allowed, from an exception of Hydra's."""
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={choice}: no such {group}; allowed: {', '.join(error.options)}"
@@ -54,6 +62,8 @@ def one_line(error: Exception) -> str:
     if refused:
         given = next((text for text in sys.argv[1:] if text.lstrip("+~").startswith(refused[1])), refused[1])
         return f"{given}: no such key; `python -m {module()} --cfg job` prints the keys"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read; allowed: key=value, lists as [1,2]"
     return " ".join(str(error).split())
 
 

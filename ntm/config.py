@@ -29,7 +29,7 @@ def odd(width: int) -> int:
 
 Natural = Annotated[int, Field(strict=True, ge=0)]
 Odd = Annotated[int, Field(strict=True, ge=1), AfterValidator(odd)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

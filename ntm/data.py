@@ -40,6 +40,13 @@ class Stream:
     def __len__(self) -> int:
         return ENDLESS
 
+    def state_dict(self) -> dict:
+        """Nothing: the module's update is the position. That the method exists tells Lightning that resuming is safe."""
+        return {}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Nothing to take up."""
+
     def __iter__(self) -> Iterator[Draw]:
         config, task = self.config, self.config.task
         stages = config.curriculum.stages

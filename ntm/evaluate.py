@@ -72,12 +72,12 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     slots = None if values["slots"] == "auto" else validate(Count, values["slots"], "slots")
     outputs = {key: writable(key, values[key]) for key in ("json", "png") if values[key] is not None}
     loaded = runs.load("run", runs.find("run", str(values["run"]), prefer="best.ckpt"))
-    config, machine = runs.restore(loaded)
-    task, lengths = config.task, asked or config.task.test_lengths
+    machine, task = loaded.machine, loaded.config.task
+    lengths = asked or task.test_lengths
     for length in lengths:
         if slots is not None:
             check_slots(task, slots, length, "slots")
-    torch.set_num_threads(config.trainer.threads)
+    torch.set_num_threads(loaded.config.trainer.threads)
 
     results = []
     console = Console()
@@ -86,8 +86,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         for length in lengths:
             status.update(f"evaluating length {length}")
             results.append(evaluate(machine, task, length, sequences, seed, slots))
-    update = loaded.checkpoint["ntm"]["updates"]
-    console.print(table(f"{name}, supervision {task.claim}, {loaded.path} (update {update})", results))
+    console.print(table(f"{name}, supervision {task.claim}, {loaded.path} (update {loaded.updates})", results))
     if "json" in outputs:
         report = {
             "run": str(loaded.path),

@@ -19,7 +19,9 @@ class Loaded(NamedTuple):
 
     path: Path
     raw: dict[str, Any]  # the configuration as plain values
-    checkpoint: dict[str, Any]
+    config: Config
+    machine: Machine  # with its trained weights
+    updates: int  # that it was trained for
 
 
 def new_folder(task: str, run_dir: str | None) -> Path:
@@ -69,22 +71,18 @@ def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
 
 def load(key: str, path: Path) -> Loaded:
     """A checkpoint of ours, loaded without running any code from it; raises UserError, naming `key`, for anything else."""
-    allowed = "allowed: a checkpoint that ntm.train wrote"
+    allowed = "allowed: a checkpoint that this version of ntm.train wrote"
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"{key}={path}: cannot be read ({error.strerror}); {allowed}") from None
     except Exception:  # torch raises whatever the bytes make it trip over
         raise UserError(f"{key}={path}: truncated, or not a checkpoint; {allowed}") from None
-    if not isinstance(checkpoint, dict) or "ntm" not in checkpoint or "state_dict" not in checkpoint:
-        raise UserError(f"{key}={path}: a checkpoint of another program; {allowed}")
-    return Loaded(path, checkpoint["ntm"]["config"], checkpoint)
-
-
-def restore(loaded: Loaded) -> tuple[Config, Machine]:
-    """The configuration and the trained machine of a checkpoint."""
-    config = parse(loaded.raw)
-    machine = build_machine(config.machine, config.task)
-    prefix = "machine."
-    machine.load_state_dict({k.removeprefix(prefix): v for k, v in loaded.checkpoint["state_dict"].items()})
-    return config, machine.eval()
+    try:
+        saved, weights = checkpoint["ntm"], checkpoint["state_dict"]
+        config = parse(saved["config"])
+        machine = build_machine(config.machine, config.task)
+        machine.load_state_dict({name.removeprefix("machine."): value for name, value in weights.items()})
+        return Loaded(path, saved["config"], config, machine.eval(), saved["updates"])
+    except (UserError, KeyError, TypeError, AttributeError, RuntimeError):
+        raise UserError(f"{key}={path}: a checkpoint of another program or version; {allowed}") from None

@@ -41,16 +41,16 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     L.seed_everything(config.seed, verbose=False)
     torch.set_num_threads(config.trainer.threads)
     module = LitMachine(config, raw)
-    if loaded is not None and loaded.checkpoint["ntm"]["updates"] >= config.trainer.max_steps:
-        done = loaded.checkpoint["ntm"]["updates"]
-        raise UserError(f"trainer.max_steps={config.trainer.max_steps}: this run has done {done}; allowed: more than that")
+    if loaded is not None and loaded.updates >= config.trainer.max_steps:
+        steps = config.trainer.max_steps
+        raise UserError(f"trainer.max_steps={steps}: this run has done {loaded.updates}; allowed: more than that")
     folder = loaded.path.parent if loaded is not None and run_dir is None else runs.new_folder(raw["task"]["name"], run_dir)
     runs.save_config(folder, raw)
 
     console = Console()
     console.print(summary(config, module, folder, loaded), highlight=False, soft_wrap=True)
     quiet()
-    trainer = build_trainer(config, folder, console, 0 if loaded is None else loaded.checkpoint["ntm"]["updates"])
+    trainer = build_trainer(config, folder, console, 0 if loaded is None else loaded.updates)
     try:
         trainer.fit(module, datamodule=TaskData(config, module), ckpt_path=None if loaded is None else str(loaded.path))
     except NonFiniteError as error:
@@ -96,7 +96,7 @@ def summary(config: Config, module: LitMachine, folder: Path, loaded: runs.Loade
     machine, task, name = config.machine, config.task, module.raw["task"]["name"]
     parameters = sum(p.numel() for p in module.parameters())
     shortest, longest = task.lengths
-    start = "" if loaded is None else f"\nresumed     {loaded.path}, update {loaded.checkpoint['ntm']['updates']}"
+    start = "" if loaded is None else f"\nresumed     {loaded.path}, update {loaded.updates}"
     device = "gpu" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else f"cpu, {config.trainer.threads} thread(s)"
     return (
         f"task        {name}, lengths {shortest} to {longest}, supervision {task.claim}\n"
@@ -111,7 +111,11 @@ def summary(config: Config, module: LitMachine, folder: Path, loaded: runs.Loade
 def quiet() -> None:
     """Leave out what Lightning says to everybody; our own summary tells the rest."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for expected in ("Checkpoint directory .* exists and is not empty", ".*isinstance.treespec, LeafSpec.* is deprecated"):
+    for expected in (
+        "Checkpoint directory .* exists and is not empty",  # it holds config.yaml, or is a resumed run's
+        "The dirpath has changed",  # resumed into a new folder, where the best starts anew
+        ".*isinstance.treespec, LeafSpec.* is deprecated",  # Lightning's use of torch
+    ):
         warnings.filterwarnings("ignore", message=expected)
 
 
@@ -139,10 +143,11 @@ def build_trainer(config: Config, folder: Path, console: Console, done: int) -> 
 def report(console: Console, folder: Path) -> None:
     """Errors of the best checkpoint by length, beyond the trained ones too, and what to type next."""
     path = runs.find("run", str(folder), prefer="best.ckpt")
-    config, machine = runs.restore(runs.load("run", path))
-    results = [evaluate(machine, config.task, n, config.trainer.val_sequences) for n in config.task.test_lengths]
-    console.print(table(f"errors by length, trained on at most {config.task.lengths[1]}, {path}", results))
-    longest = config.task.test_lengths[-1]
+    best = runs.load("run", path)
+    config, task = best.config, best.config.task
+    results = [evaluate(best.machine, task, n, config.trainer.val_sequences) for n in task.test_lengths]
+    console.print(table(f"errors by length, trained on at most {task.lengths[1]}, {path}", results))
+    longest = task.test_lengths[-1]
     console.print(
         f"next: tensorboard --logdir {folder.parent} --samples_per_plugin images=200\n"
         f"      python -m ntm.evaluate run={folder} lengths=[{longest},{2 * longest}] png=trace.png\n"

@@ -1,0 +1,40 @@
+"""Shared fixtures: one thread, and the command line called in this process as a user would call it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ntm import evaluate, train
+
+torch.set_num_threads(1)
+
+COMMANDS = {"train": train.main, "evaluate": evaluate.main}
+
+TINY = ["task=copy", "task.lengths=[1,3]", "task.val_lengths=[3,5]", "task.test_lengths=[3,4]", "task.probe_length=3"]
+TINY += ["task.width=3", "machine.slots=12", "machine.slot_width=6", "machine.controller.hidden=[16]"]
+TINY += ["trainer.batch_size=4", "trainer.val_sequences=4", "trainer.val_every=5", "trainer.save_every=5"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run `python -m ntm.<command> words...` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(command: str, *words: str) -> None:
+        monkeypatch.setattr(sys, "argv", [f"ntm-{command}", *words])
+        COMMANDS[command]()
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """The folder of a short copy run of 10 updates, made once."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    patch = pytest.MonkeyPatch()
+    patch.setattr(sys, "argv", ["ntm-train", *TINY, "trainer.max_steps=10", "trainer.log_every=1", f"run_dir={folder}"])
+    train.main()
+    patch.undo()
+    return folder

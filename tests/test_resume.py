@@ -1,0 +1,117 @@
+"""Resuming: bit-identical to a run that was never interrupted, and honest about what may change."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import TINY
+
+MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
+MUL += ["machine.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
+MUL += ["curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.learned_below=0.6", "curriculum.least_batches=2"]
+MUL += ["curriculum.noise_below=0.6", "curriculum.noise_above=0.9"]  # noise and every stage within a few updates
+RECIPES = {"copy": TINY, "binary_mul": MUL}
+
+
+def tensors(value, path=""):
+    """Every tensor of a nested checkpoint, by its path."""
+    if isinstance(value, torch.Tensor):
+        return {path: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return {name: tensor for key, inner in items for name, tensor in tensors(inner, f"{path}/{key}").items()}
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether model, optimiser and counters of two checkpoints are equal bit by bit."""
+    a, b = (torch.load(path, weights_only=True) for path in (one, other))
+    for part in ("state_dict", "optimizer_states"):
+        left, right = tensors(a[part]), tensors(b[part])
+        assert left.keys() == right.keys()
+        assert left
+        if not all(torch.equal(left[name], right[name]) for name in left):
+            return False
+    return {**a["ntm"], "config": None} == {**b["ntm"], "config": None}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("at", [10, 7], ids=["at a save", "between saves"])
+def test_straight_equals_stopped_and_resumed(run, name, at):
+    run("train", *RECIPES[name], "trainer.max_steps=20", "run_dir=straight")
+    run("train", *RECIPES[name], f"trainer.max_steps={at}", "run_dir=halves")
+    run("train", "resume=halves", "trainer.max_steps=20")
+    assert same(Path("straight/last.ckpt"), Path("halves/last.ckpt"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_straight_equals_killed_and_resumed(run, tmp_path, name):
+    words = [*RECIPES[name], "trainer.max_steps=60", "trainer.stop_when_solved=false"]
+    run("train", *words, "run_dir=straight")
+    process = subprocess.Popen([sys.executable, "-m", "ntm.train", *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(Path(f"checkpoints/{name}").glob("*/last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (killed,) = Path(f"checkpoints/{name}").iterdir()
+    assert torch.load(killed / "last.ckpt", weights_only=True)["ntm"]["updates"] < 60
+    run("train", f"task={name}", "resume=last")
+    assert same(Path("straight/last.ckpt"), killed / "last.ckpt")
+
+
+def test_an_exception_inside_an_update_loses_nothing(run, monkeypatch):
+    from ntm.module import LitMachine
+
+    step = LitMachine.training_step
+
+    def fail(self, draw, index):
+        if self.updates == 8:
+            raise KeyError("the power went out")
+        return step(self, draw, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LitMachine, "training_step", fail)
+        with pytest.raises(KeyError):
+            run("train", *TINY, "trainer.max_steps=12", "run_dir=broken")
+    assert torch.load("broken/last.ckpt", weights_only=True)["ntm"]["updates"] == 8
+    run("train", "resume=broken")
+    run("train", *TINY, "trainer.max_steps=12", "run_dir=straight")
+    assert same(Path("straight/last.ckpt"), Path("broken/last.ckpt"))
+
+
+def test_events_of_a_resumed_run_go_on_in_the_same_folder(run):
+    run("train", *TINY, "trainer.max_steps=5", "run_dir=run")
+    run("train", "resume=run", "trainer.max_steps=10")
+    assert len(list(Path("run").glob("events*"))) == 2
+    assert torch.load("run/last.ckpt", weights_only=True)["ntm"]["updates"] == 10
+
+
+def test_resuming_into_a_new_folder_leaves_the_first_alone(run, trained):
+    before = (trained / "last.ckpt").read_bytes()
+    run("train", f"resume={trained}/last.ckpt", "run_dir=fork", "trainer.max_steps=15")
+    assert (trained / "last.ckpt").read_bytes() == before
+    assert torch.load("fork/last.ckpt", weights_only=True)["ntm"]["updates"] == 15
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["machine.slots=64", "trainer.max_steps=20"], ["machine.slots=64", "12"]),
+        (["task=binary_mul", "trainer.max_steps=20"], ["task=binary_mul", "copy"]),
+        (["seed=5", "trainer.max_steps=20"], ["seed=5", "0"]),
+        (["trainer.max_steps=10"], ["trainer.max_steps=10", "has done 10"]),
+        (["trainer.max_steps=-3"], ["trainer.max_steps=-3", "greater than or equal to 1"]),
+    ],
+)
+def test_what_a_resumed_run_may_not_change(run, capsys, trained, words, named):
+    before = sorted(path.name for path in trained.iterdir())
+    with pytest.raises(SystemExit) as stopped:
+        run("train", f"resume={trained}", *words)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(part in line for part in named), line
+    assert sorted(path.name for path in trained.iterdir()) == before

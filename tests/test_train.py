@@ -1,0 +1,200 @@
+"""The train command end to end: what a run leaves behind, that it learns, and every user's mistake."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from conftest import TINY
+from ntm import runs
+
+
+def test_a_run_is_one_folder(trained):
+    names = {path.name.split(".tfevents")[0] for path in trained.iterdir()}
+    assert {"config.yaml", "last.ckpt", "best.ckpt", "events.out"} <= names
+    assert yaml.safe_load((trained / "config.yaml").read_text())["task"]["width"] == 3
+
+
+def test_a_checkpoint_is_plain_and_rebuilds_its_machine(trained):
+    loaded = runs.load("run", trained / "best.ckpt")
+    assert loaded.machine.slots == loaded.config.machine.slots == 12
+    saved = torch.load(trained / "best.ckpt", weights_only=True)
+    assert torch.equal(loaded.machine.output.weight, saved["state_dict"]["machine.output.weight"])
+    assert saved["ntm"]["updates"] in (5, 10)
+
+
+def test_start_and_end_tell_what_a_person_wants(run, capsys):
+    run("train", *TINY, "trainer.max_steps=5")
+    shown = capsys.readouterr().out
+    for word in ("task", "machine", "parameters", "12 slots x 6", "device", "tensorboard --logdir", "supervision output"):
+        assert word in shown
+    for word in ("bit error", "solved length", "s left", "errors by length", "next:", "ntm.evaluate run=", "resume="):
+        assert word in shown
+
+
+def test_a_second_run_never_overwrites_the_first(run):
+    for _ in range(3):
+        run("train", *TINY, "trainer.max_steps=1")
+    assert len(list(Path("checkpoints/copy").iterdir())) == 3
+
+
+def test_progress_bar_on_a_terminal(run, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    run("train", *TINY, "trainer.max_steps=10", "trainer.log_every=1", "curriculum.stages=[2,3]")
+    shown = capsys.readouterr().out
+    assert "training" in shown
+    assert "10/10" in shown
+    assert "stage 2" in shown
+
+
+@pytest.mark.parametrize("task", ["repeat_copy", "binary_add", "binary_mul"])
+def test_every_task_trains_by_its_own_recipe(run, task):
+    lengths = ["task.lengths=[1,2]", "task.val_lengths=[2]", "task.test_lengths=[2]", "task.probe_length=2"]
+    run("train", f"task={task}", *lengths, "trainer.max_steps=3", "trainer.batch_size=2", "trainer.val_every=3", "run_dir=run")
+    assert Path("run/best.ckpt").exists()
+
+
+@pytest.mark.parametrize("words", [["optimizer=rmsprop"], ["machine=ntm_lstm"], ["machine=tape"], ["optimizer.clip=value"]])
+def test_recipes_and_machines_can_be_exchanged(run, words):
+    small = [word for word in TINY if "controller" not in word] if "machine" in words[0] else TINY
+    run("train", *small, *words, "trainer.max_steps=2", "run_dir=run")
+    assert Path("run/last.ckpt").exists()
+
+
+def test_a_small_copy_is_learned(run):
+    words = ["task.lengths=[1,4]", "task.val_lengths=[4,8]", "task.test_lengths=[4,8]", "task.width=3", "machine.slots=16"]
+    run("train", "task=copy", *words, "trainer.max_steps=1500", "optimizer.lr=3e-3", "trainer.val_patience=1", "run_dir=run")
+    saved = torch.load("run/best.ckpt", weights_only=True)["ntm"]
+    assert saved["solved"][0] == 8, "zero errors at twice the trained length"
+
+
+ALLOWED = {  # words on the command line -> what the one line must name
+    "task=bogus": ["task=bogus", "binary_add, binary_mul, copy, repeat_copy"],
+    "machine=bogus": ["machine=bogus", "ntm"],
+    "optimizer=bogus": ["optimizer=bogus", "adam, rmsprop"],
+    "bogus=3": ["bogus=3", "no such key"],
+    "task.bogus=3": ["task.bogus=3", "no such key"],
+    "+task.bogus=3": ["task.bogus=3", "no such key"],
+    "+bogus=3": ["bogus=3", "no such key"],
+    "machine.read_heads=3": ["machine.read_heads=3", "no such key"],
+    "optimizer.lr=fast": ["optimizer.lr=fast", "number"],
+    "optimizer.lr=-1": ["optimizer.lr=-1", "greater than 0"],
+    "optimizer.lr=nan": ["optimizer.lr=nan", "finite"],
+    "optimizer.clip=both": ["optimizer.clip=both", "'norm' or 'value'"],
+    "trainer.max_steps=1.5": ["trainer.max_steps=1.5", "integer"],
+    "trainer.max_steps=0": ["trainer.max_steps=0", "greater than or equal to 1"],
+    "trainer.max_steps=null": ["trainer.max_steps=None", "integer"],
+    "trainer.stop_when_solved=perhaps": ["trainer.stop_when_solved=perhaps", "boolean"],
+    "machine.slots=-4": ["machine.slots=-4", "greater than or equal to 1"],
+    "machine.slots=0": ["machine.slots=0", "greater than or equal to 1"],
+    "machine.slots=many": ["machine.slots=many", "integer"],
+    "machine.slots=3": ["machine.slots=3", "too few for length 20", "at least 24"],
+    "machine.slot_width=0": ["machine.slot_width=0", "greater than or equal to 1"],
+    "machine.shift_width=4": ["machine.shift_width=4", "odd"],
+    "machine.shift_width=99": ["machine.shift_width=99", "at most machine.slots=32"],
+    "machine.controller.hidden=[]": ["machine.controller.hidden=[]", "at least 1"],
+    "machine.heads.write=0": ["machine.heads.write=0", "greater than or equal to 1"],
+    "machine.memory_init=zero": ["machine.memory_init=zero", "'constant', 'learned' or 'random'"],
+    "task.width=-8": ["task.width=-8", "greater than or equal to 1"],
+    "task.lengths=[5,2]": ["task.lengths", "[5, 2]", "[shortest, longest]"],
+    "task.lengths=[]": ["task.lengths"],
+    "task.val_lengths=[]": ["task.val_lengths=[]", "at least 1"],
+    "task.val_lengths=[a]": ["task.val_lengths.0=a", "integer"],
+    "seed=-1": ["seed=-1", "greater than or equal to 0"],
+    "seed=abc": ["seed=abc", "integer"],
+    "curriculum.stages=[3,2]": ["curriculum.stages=[3, 2]", "rise"],
+    "resume=nowhere": ["resume=nowhere", "no such file"],
+    "resume=last": ["resume=last", "no run"],
+    "run_dir=/proc/nowhere/run": ["run_dir=/proc/nowhere/run", "cannot be written"],
+    "copy": ["copy"],
+    "lengths=[1,": ["lengths=[1,"],
+}
+
+
+def refused(run, capsys, *words):
+    """The one line of an error: exit code 2, no traceback, nothing written."""
+    with pytest.raises(SystemExit) as stopped:
+        run(*words)
+    assert stopped.value.code == 2
+    assert list(Path().iterdir()) == []
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("word", ALLOWED)
+def test_a_mistake_gets_one_line(run, capsys, word):
+    line = refused(run, capsys, "train", word)
+    assert all(part in line for part in ALLOWED[word]), line
+
+
+def test_a_run_folder_that_is_in_use_is_refused_and_kept(run, capsys, trained):
+    before = {path.name: path.stat().st_mtime_ns for path in trained.iterdir()}
+    line = refused(run, capsys, "train", *TINY, f"run_dir={trained}")
+    assert "not empty" in line
+    assert before == {path.name: path.stat().st_mtime_ns for path in trained.iterdir()}
+
+
+def test_a_file_in_place_of_the_run_folder(run, capsys, tmp_path_factory):
+    file = tmp_path_factory.mktemp("other") / "file"
+    file.write_text("mine")
+    assert "cannot be written" in refused(run, capsys, "train", f"run_dir={file}/run")
+    assert "cannot be written" in refused(run, capsys, "train", f"run_dir={file}")
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["train resume", "evaluate run"])
+def test_broken_and_foreign_checkpoints(run, capsys, trained, tmp_path_factory, command):
+    name, key = command.split()
+    folder = tmp_path_factory.mktemp("broken")
+    whole = (trained / "last.ckpt").read_bytes()
+    (folder / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.ckpt").write_bytes(b"")
+    (folder / "text.ckpt").write_text("not a checkpoint")
+    torch.save({"state_dict": {}, "epoch": 3}, folder / "foreign.ckpt")
+    torch.save([1, 2, 3], folder / "list.ckpt")
+    torch.save({"ntm": 3, "state_dict": 4}, folder / "liar.ckpt")
+    torch.save({"ntm": {"config": {"task": {"name": "juggle"}}}, "state_dict": {}}, folder / "juggle.ckpt")
+    for file in ("cut", "empty", "text", "foreign", "list", "liar", "juggle"):
+        line = refused(run, capsys, name, f"{key}={folder / file}.ckpt")
+        assert f"{key}={folder / file}.ckpt" in line, line
+        assert "allowed" in line
+    (folder / "none").mkdir()
+    assert "no checkpoint in this folder" in refused(run, capsys, name, f"{key}={folder / 'none'}")
+
+
+def test_exit_code_of_the_real_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "ntm.train", "task=bogus"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("ntm.train: error: task=bogus")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_print_the_configuration(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "ntm.train", "task=binary_mul", "--cfg", "job"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert yaml.safe_load(done.stdout)["machine"]["heads"]["kind"] == "tape"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_usable_weights(run, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("train", *TINY, "optimizer.lr=1e30", "optimizer.max_skips=3", "run_dir=run")
+    assert stopped.value.code == 1
+    message = capsys.readouterr().err
+    assert "3 updates in a row were skipped" in message
+    assert "optimizer.lr" in message
+    assert len(message.splitlines()) == 1
+    saved = torch.load("run/last.ckpt", weights_only=True)
+    assert all(torch.isfinite(value).all() for value in saved["state_dict"].values())
+    assert saved["ntm"]["skips"][1] == 3
+    shutil.rmtree("run")
