@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from ntm.module import LitMachine
@@ -91,13 +91,11 @@ class Bar(L.Callback):
     def __init__(self, console: Console):
         self.console = console
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=6),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TextColumn("left at most"),
-            TimeRemainingColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(compact=True),
         )
         self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self.figures = ""
@@ -113,9 +111,9 @@ class Bar(L.Callback):
         config = module.config
         if module.updates % min(config.trainer.log_every, config.trainer.val_every) == 0 and module.latest is not None:
             stages = config.curriculum.stages
-            stage = f"  stage {stages[module.progress.stage]}" if stages else ""
-            self.figures = f"loss {outputs['loss'].item():.4f}  bit error {module.latest.bit_error:.2%}{stage}"
-            self.bar.update(self.line, completed=module.updates, figures=f"{self.figures}  {solved(module)}")
+            stage = f" stage {stages[module.progress.stage]}" if stages else ""
+            self.figures = f"loss {outputs['loss'].item():.3f} bit error {module.latest.bit_error:.2%}{stage}"
+            self.bar.update(self.line, completed=module.updates, figures=f"{self.figures} {solved(module)}")
 
     def on_validation_end(self, trainer: L.Trainer, module: LitMachine) -> None:
         """Without a terminal, say how it stands."""

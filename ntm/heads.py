@@ -24,17 +24,19 @@ def clip(raw: Tensor) -> Tensor:
     return F.hardtanh(raw, -CLIP, CLIP)
 
 
-def lean(addressing: nn.Linear, heads: int, shift_width: int, stay: float, advance: float) -> None:
-    """Let heads start out staying (gate logit -stay) and moving on to the next slot (logit of the move +1 higher by advance).
+def lean(addressing: nn.Linear, moves: int, stay: float, advance: list[list[float]]) -> None:
+    """Where fresh heads lean: gate logits start lower by `stay`, and head k's logits of the moves 0 and +1 higher by
+    `advance[k]`.
 
     As an LSTM's forget bias lets it start out remembering: without it a fresh head spreads over all slots within a few
-    ticks, and what it wrote can no longer be found. The first row of each head is its gate, the last ones its moves from back to forth.
+    ticks, and what was written can no longer be found. A head's first bias is its gate, its last ones are its moves.
     """
     with torch.no_grad():
-        biases = addressing.bias.view(heads, -1)
+        biases = addressing.bias.view(len(advance), -1)
         biases[:, 0] -= stay
-        if shift_width > 1:
-            biases[:, -(shift_width // 2)] += advance
+        if moves > 1:
+            forth = biases.shape[1] - moves // 2  # the move +1
+            biases[:, forth - 1 : forth + 1] += torch.tensor(advance)
 
 
 class HeadParameters(NamedTuple):
@@ -81,7 +83,8 @@ class NTMHeads(nn.Module):
         self.noise_width = 0
         self.addressing = nn.Linear(controller, heads * (slot_width + shift_width + 3))
         self.writing = nn.Linear(controller, write_heads * 2 * slot_width)
-        lean(self.addressing, heads, shift_width, stay, advance)
+        # Writing must advance. A reading head may wait for the answer to begin, or advance: it leans to both alike.
+        lean(self.addressing, shift_width, stay, [[advance, advance]] * read_heads + [[0.0, advance]] * write_heads)
 
     def parameters_of(self, hidden: Tensor) -> HeadParameters:
         """Named parameters from hidden [B C]."""
@@ -148,7 +151,7 @@ class TapeHeads(nn.Module):
         source = controller if control is None else len(control)
         self.addressing = nn.Linear(source, heads * (shift_width + 2))
         self.writing = nn.Linear(controller, heads * 2 * slot_width)
-        lean(self.addressing, heads, shift_width, stay, advance)
+        lean(self.addressing, shift_width, stay, [[0.0, advance]] * heads)
 
     def parameters_of(self, hidden: Tensor, x: Tensor, noise: Tensor | None) -> HeadParameters:
         """Named parameters from hidden [B C] and inputs [B I]; `noise` [B 2HM] is added to what is written."""

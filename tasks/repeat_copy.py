@@ -9,6 +9,8 @@ number of repeats (fourth), normalised to mean 0 and variance 1; the last output
     mask      0     0     0      1    1    1    1    1
 """
 
+from dataclasses import replace
+from typing import Self
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -53,6 +55,11 @@ class RepeatCopy(Task):
         low, high = self.normal_repeats
         deviation = np.sqrt(((high - low + 1) ** 2 - 1) / 12) or 1.0
         return (repeats - (low + high) / 2) / deviation
+
+    def staged(self, stage: int) -> Self:
+        """No length and no number of repeats above `stage`."""
+        repeats = (min(self.repeats[0], stage), min(self.repeats[1], stage))
+        return replace(super().staged(stage), repeats=repeats)
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         repeats = int(random.integers(self.repeats[0], self.repeats[1] + 1))

@@ -1,0 +1,85 @@
+"""The evaluate command: the table, the json, the picture, and its own user's mistakes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from ntm import runs
+from ntm.evaluate import evaluate
+from test_train import refused
+
+
+def test_json_and_png(run, trained, capsys):
+    run("evaluate", f"run={trained}", "lengths=[2,7]", "sequences=5", "json=table.json", "png=trace.png")
+    report = json.loads(Path("table.json").read_text())
+    assert report["run"] == str(trained / "best.ckpt")
+    assert report["task"] == "copy"
+    assert report["supervision"] == "output"
+    assert report["machine"]["slots"] == 12
+    assert [r["length"] for r in report["results"]] == [2, 7]
+    assert all({"sequences", "bit_errors", "wrong_sequences", "seconds"} <= r.keys() for r in report["results"])
+    with Image.open("trace.png") as image:
+        assert image.width > 300
+    assert "wrong sequences" in capsys.readouterr().out
+
+
+def test_last_run_and_default_lengths(run, trained, capsys):
+    Path("checkpoints/copy").mkdir(parents=True)
+    Path("checkpoints/copy/one").symlink_to(trained)
+    run("evaluate", "run=last", "json=table.json", "sequences=2")
+    assert [r["length"] for r in json.loads(Path("table.json").read_text())["results"]] == [3, 4]
+
+
+def test_errors_are_counted_as_the_task_counts_them(trained):
+    loaded = runs.load("run", trained / "last.ckpt")
+    task = loaded.config.task
+    result = evaluate(loaded.machine, task, 4, 40, seed=1)
+    errors = wrong = 0
+    for first, size in ((0, 32), (32, 8)):
+        batch = task.batch(1, "test", first, size, (4, 4))
+        answers = loaded.machine(batch.inputs, slots=12).logits > 0
+        missed = (answers != batch.targets.bool()) & (batch.mask > 0)[..., None]
+        errors += int(missed.sum())
+        wrong += int(missed.flatten(1).any(1).sum())
+    assert (result.bit_errors, result.wrong_sequences) == (errors, wrong)
+    assert result.bits == 40 * 4 * 3
+
+
+def test_more_slots_are_found_for_a_length_that_needs_them(trained):
+    machine, task = runs.load("run", trained / "last.ckpt")[3], runs.load("run", trained / "last.ckpt").config.task
+    seen = []
+    start = machine.initial_state
+    machine.initial_state = lambda batch, slots=None: seen.append(slots) or start(batch, slots)
+    with torch.no_grad():
+        evaluate(machine, task, 3, 1)
+        evaluate(machine, task, 50, 1)
+        evaluate(machine, task, 3, 1, slots=99)
+    assert seen == [12, task.slots(50), 99]
+
+
+@pytest.mark.parametrize(
+    ("word", "named"),
+    [
+        ("lengths=[]", ["lengths=[]", "at least 1"]),
+        ("lengths=[2.5]", ["lengths.0=2.5", "integer"]),
+        ("lengths=[two]", ["lengths.0=two", "integer"]),
+        ("lengths=[0]", ["lengths.0=0", "greater than or equal to 1"]),
+        ("lengths=5", ["lengths=5", "tuple"]),
+        ("slots=2", ["slots=2", "too few for length"]),
+        ("slots=some", ["slots=some", "integer"]),
+        ("sequences=0", ["sequences=0", "greater than or equal to 1"]),
+        ("json=no/such/folder.json", ["json=no/such/folder.json", "cannot be written"]),
+        ("png=/proc/x.png", ["png=/proc/x.png", "cannot be written"]),
+        ("bogus=1", ["bogus=1", "no such key"]),
+    ],
+)
+def test_a_mistake_gets_one_line(run, capsys, trained, word, named):
+    line = refused(run, capsys, "evaluate", f"run={trained}", word)
+    assert all(part in line for part in named), line
+
+
+def test_no_run_yet(run, capsys):
+    assert "run=last: no run" in refused(run, capsys, "evaluate")
