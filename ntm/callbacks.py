@@ -46,7 +46,10 @@ class Probe(L.Callback):
             logger.experiment.add_custom_scalars(layout)
 
     def on_train_batch_end(self, trainer: L.Trainer, module: LitMachine, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """The picture of the beginning."""
+        """The picture of the beginning, and the name of what made an update be skipped."""
+        if module.skips.in_a_row:
+            for logger in tensorboards(trainer):
+                logger.experiment.add_text("grad/first_offender", module.skips.offender, module.updates)
         if module.updates == 1:
             self.show(trainer, module)
 
@@ -109,7 +112,7 @@ class Bar(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, module: LitMachine, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move on."""
         config = module.config
-        if module.updates % min(config.trainer.log_every, config.trainer.val_every) == 0 and module.latest is not None:
+        if module.updates % min(config.trainer.log_every, config.trainer.val_every) == 0:
             stages = config.curriculum.stages
             stage = f" stage {stages[module.progress.stage]}" if stages else ""
             self.figures = f"loss {outputs['loss'].item():.3f} bit error {module.latest.bit_error:.2%}{stage}"
@@ -120,11 +123,8 @@ class Bar(L.Callback):
         if not self.console.is_terminal:
             seconds = time.monotonic() - self.started
             left = seconds / max(1, module.updates - self.first) * (trainer.max_steps - module.updates)
-            self.console.print(
-                f"{module.updates}/{trainer.max_steps}  {self.figures}  {solved(module)}  {seconds:.0f} s, at most {left:.0f} s left",
-                highlight=False,
-                soft_wrap=True,
-            )
+            figures = f"{module.updates}/{trainer.max_steps}  {self.figures} {solved(module)}"
+            self.console.print(f"{figures}  {seconds:.0f} s, at most {left:.0f} s left", highlight=False, soft_wrap=True)
 
     def teardown(self, trainer: L.Trainer, module: LitMachine, stage: str) -> None:
         """Leave the terminal as it was, also after an error."""

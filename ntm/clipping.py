@@ -22,23 +22,18 @@ def clip_gradients(parameters: Iterable[tuple[str, nn.Parameter]], loss: Tensor,
     Pascanu et al. 2013 (norm), Graves et al. 2014, section 4.6 (values within +-10). With an offender the gradients are
     left as they are and must not be used.
     """
-    named = [(name, p) for name, p in parameters if p.grad is not None]
-    gradients = [p.grad for _, p in named]
+    named = [(name, p, p.grad) for name, p in parameters if p.grad is not None]
+    weights, gradients = [p for _, p, _ in named], [gradient for _, _, gradient in named]
     norm = get_total_norm(gradients)
-    if not (torch.isfinite(loss) and torch.isfinite(norm)):
-        return Clipped(norm.item(), 0.0, first_offender(named, loss))
-    if mode == "norm":
-        clip_grads_with_norm_([p for _, p in named], limit, norm)
-        fraction = float(norm > limit)
-    else:
-        beyond = sum(int((g.abs() > limit).sum()) for g in gradients)
-        fraction = beyond / sum(g.numel() for g in gradients)
-        clip_grad_value_([p for _, p in named], limit)
-    return Clipped(norm.item(), fraction, None)
-
-
-def first_offender(named: list[tuple[str, nn.Parameter]], loss: Tensor) -> str:
-    """Name of what is not finite: the loss, else a gradient, else the norm that overflowed."""
     if not torch.isfinite(loss):
-        return "loss"
-    return next((f"gradient of {name}" for name, p in named if not torch.isfinite(p.grad).all()), "gradient norm")
+        return Clipped(norm.item(), 0.0, "loss")
+    if not torch.isfinite(norm):
+        offenders = (f"gradient of {name}" for name, _, gradient in named if not torch.isfinite(gradient).all())
+        return Clipped(norm.item(), 0.0, next(offenders, "gradient norm"))
+    if mode == "norm":
+        clip_grads_with_norm_(weights, limit, norm)
+        return Clipped(norm.item(), float(norm > limit), None)
+    beyond = torch.stack([(gradient.abs() > limit).sum() for gradient in gradients]).sum()
+    fraction = beyond.item() / sum(gradient.numel() for gradient in gradients)
+    clip_grad_value_(weights, limit)
+    return Clipped(norm.item(), fraction, None)

@@ -33,10 +33,9 @@ Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-config_class = dataclass(frozen=True, config=STRICT)
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class FeedForwardConfig:
     """`machine/controller` of kind feedforward."""
 
@@ -45,7 +44,7 @@ class FeedForwardConfig:
     register: Natural  # outputs fed back at the next tick; 0 is Graves'
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class LSTMConfig:
     """`machine/controller` of kind lstm."""
 
@@ -54,7 +53,7 @@ class LSTMConfig:
     layers: Count
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class NTMHeadsConfig:
     """`machine/heads` of kind ntm: Graves'."""
 
@@ -65,7 +64,7 @@ class NTMHeadsConfig:
     advance: Finite  # how strongly a fresh head moves on: its last move's logit starts this much higher
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class TapeHeadsConfig:
     """`machine/heads` of kind tape: a Turing machine's."""
 
@@ -77,7 +76,7 @@ class TapeHeadsConfig:
     advance: Finite
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class MachineConfig:
     """`machine`: sizes of everything that is learned, and where it starts."""
 
@@ -91,7 +90,7 @@ class MachineConfig:
     weights_init: Literal["onehot", "learned"]
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class OptimizerConfig:
     """`optimizer`: the recipe of an update."""
 
@@ -105,7 +104,7 @@ class OptimizerConfig:
     max_skips: Count  # non-finite updates in a row that end the run
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class CurriculumConfig:
     """`curriculum`: see ntm/curriculum.py."""
 
@@ -113,14 +112,13 @@ class CurriculumConfig:
     top_share: Fraction  # of the batches are of the present stage
     least_batches: Count  # at a stage before the next
     advance_below: Fraction  # running bit error
-    learned_below: Fraction  # running bit error
     noise: NotNegative  # final standard deviation on the logits of register and writing
     noise_updates: Count  # from none to all of it
     noise_below: Fraction  # running bit error under which noise rises
     noise_above: Fraction  # running bit error over which noise falls
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class TrainerConfig:
     """`trainer`: how long, how often, where."""
 
@@ -136,7 +134,7 @@ class TrainerConfig:
     threads: Count  # of torch on the CPU; these tensors are small
 
 
-@config_class
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """Everything a run is made from; saved in its folder and in its checkpoints."""
 
@@ -230,6 +228,4 @@ def build_machine(config: MachineConfig, task: Task) -> Machine:
         if isinstance(controller, FeedForwardConfig)
         else LSTM(inputs, [controller.width] * controller.layers)
     )
-    return Machine(
-        decider, built, task.outputs, config.slots, config.memory_init, config.memory_value, config.weights_init
-    )
+    return Machine(decider, built, task.outputs, config.slots, config.memory_init, config.memory_value, config.weights_init)

@@ -2,7 +2,8 @@
 
 A curriculum is a list of stages, numbers that the task understands (`Task.staged`): longest lengths, or sweeps. Half of
 the batches are of the present stage, the rest of the ones before. When the running bit error falls below `advance_below`
-the next stage begins; when at the last stage it falls below `learned_below`, the task is learned and the rate decays.
+the next stage begins. The task is learned, and the learning rate begins to decay, when a validation at all of its lengths,
+longer ones too, is without an error: a rate that falls earlier freezes rules that hold at the trained lengths only.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,7 @@ class Progress(NamedTuple):
     stage: int = 0  # index of the present stage
     batches: int = 0  # batches seen of it
     error: float = 0.5  # running mean of their bit error
-    learned_at: int | None = None  # update at which the task was learned
+    learned_at: int | None = None  # update of the first validation without an error
     noise: float = 0.0  # standard deviation of the noise on the gates' logits
 
 
@@ -30,8 +31,8 @@ def draw_stage(config: CurriculumConfig, seed: int, index: int, progress: Progre
     return int(random.integers(progress.stage))
 
 
-def advance(config: CurriculumConfig, progress: Progress, stage: int, error: float, update: int) -> Progress:
-    """Progress after update number `update` on a batch of `stage` with this bit error."""
+def advance(config: CurriculumConfig, progress: Progress, stage: int, error: float) -> Progress:
+    """Progress after an update on a batch of `stage` with this bit error."""
     if stage < progress.stage or not np.isfinite(error):
         return progress
     p = progress._replace(batches=progress.batches + 1, error=0.9 * progress.error + 0.1 * error)
@@ -39,8 +40,6 @@ def advance(config: CurriculumConfig, progress: Progress, stage: int, error: flo
         if p.batches >= config.least_batches and p.error < config.advance_below:
             return p._replace(stage=p.stage + 1, batches=0, error=max(p.error, 2 * config.advance_below))
         return p
-    if p.learned_at is None and p.batches >= config.least_batches and p.error < config.learned_below:
-        p = p._replace(learned_at=update)
     return p._replace(noise=next_noise(config, p))
 
 

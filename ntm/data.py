@@ -62,9 +62,7 @@ class ValidationSet:
 
     def __init__(self, config: Config):
         task, trainer = config.task, config.trainer
-        self.batches = [
-            Longer(task.batch(config.seed, "val", n, trainer.val_sequences, (n, n)), n) for n in task.val_lengths
-        ]
+        self.batches = [Longer(task.batch(config.seed, "val", n, trainer.val_sequences, (n, n)), n) for n in task.val_lengths]
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -101,10 +101,13 @@ class NTMHeads(nn.Module):
             add=torch.tanh(add),
         )
 
-    def forward(self, hidden: Tensor, x: Tensor, slots: Tensor, weights: Tensor, home: Tensor, noise: Tensor | None = None) -> HeadStep:
+    def forward(
+        self, hidden: Tensor, x: Tensor, slots: Tensor, weights: Tensor, home: Tensor, noise: Tensor | None = None
+    ) -> HeadStep:
         """One tick from memory `slots` [B N M] and the last weights [B H N]; `x`, `home` and `noise` are not used."""
         p = self.parameters_of(hidden)
-        assert p.key is not None and p.strength is not None
+        assert p.key is not None
+        assert p.strength is not None
         weights = addressing.interpolate(addressing.content(p.key, p.strength, slots), weights, p.gate)
         weights = addressing.sharpen(addressing.shift(weights, p.shift), p.sharpening)
         writing = weights[:, self.heads - self.writers :]
@@ -170,7 +173,9 @@ class TapeHeads(nn.Module):
             add=erase * value,
         )
 
-    def forward(self, hidden: Tensor, x: Tensor, slots: Tensor, weights: Tensor, home: Tensor, noise: Tensor | None = None) -> HeadStep:
+    def forward(
+        self, hidden: Tensor, x: Tensor, slots: Tensor, weights: Tensor, home: Tensor, noise: Tensor | None = None
+    ) -> HeadStep:
         """One tick from memory `slots` [B N M], the last weights and the home weights, both [B H N]."""
         p = self.parameters_of(hidden, x, noise)
         slots = memory.add(memory.erase(slots, weights, p.erase), weights, p.add)

@@ -67,7 +67,8 @@ class Machine(nn.Module):
         weights_init: str = "onehot",
     ):
         super().__init__()
-        assert memory_init in ("constant", "learned", "random") and weights_init in ("onehot", "learned")
+        assert memory_init in ("constant", "learned", "random")
+        assert weights_init in ("onehot", "learned")
         self.controller = controller
         self.heads = heads
         self.output = nn.Linear(controller.width + heads.read_width, outputs)
@@ -140,15 +141,16 @@ class Machine(nn.Module):
 def stack_trace(ticks: list[tuple[Tensor, Tensor, State, HeadParameters]]) -> Trace:
     """The trace of a run from its ticks: read and write weights, state, head parameters."""
     read_weights, write_weights, states, parameters = zip(*ticks)
-    asked = {
-        name: None if first is None else torch.stack([getattr(p, name) for p in parameters], dim=1)
-        for name, first in parameters[0]._asdict().items()
-    }
+
+    def asked(name: str) -> Tensor | None:
+        parts = [getattr(p, name) for p in parameters]
+        return None if parts[0] is None else torch.stack(parts, dim=1)
+
     return Trace(
-        memory=torch.stack([s.memory for s in states], dim=1),
-        read_weights=torch.stack(read_weights, dim=1),
-        write_weights=torch.stack(write_weights, dim=1),
-        reads=torch.stack([s.reads for s in states], dim=1),
-        register=torch.stack([s.controller.register.flatten(1) for s in states], dim=1),
-        **asked,
+        torch.stack([s.memory for s in states], dim=1),
+        torch.stack(read_weights, dim=1),
+        torch.stack(write_weights, dim=1),
+        torch.stack([s.reads for s in states], dim=1),
+        torch.stack([s.controller.register.flatten(1) for s in states], dim=1),
+        *(asked(name) for name in Trace._fields[5:]),  # type: ignore[arg-type]  # only key and strength may be None
     )

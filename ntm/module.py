@@ -48,7 +48,8 @@ class LitMachine(L.LightningModule):
         self.updates = 0
         self.solved_length = 0  # longest validation length without an error
         self.solved_in_a_row = 0  # validations
-        self.latest: Score | None = None
+        self.latest = Score(torch.zeros(1), torch.ones(1))  # of the update now being made
+        self.stage = 0
         self.tallies: list[Tally] = []
 
     def configure_optimizers(self) -> Optimizer:
@@ -91,7 +92,7 @@ class LitMachine(L.LightningModule):
             optimizer.zero_grad()
             self.skips = Skips(self.skips.total + 1, self.skips.in_a_row + 1, clipped.offender)
         self.updates += 1
-        self.progress = advance(self.config.curriculum, self.progress, self.stage, self.latest.bit_error, self.updates)
+        self.progress = advance(self.config.curriculum, self.progress, self.stage, self.latest.bit_error)
         if self.updates % self.config.trainer.log_every == 0 or self.updates == 1 or clipped.offender:
             self.log_update(loss, rate, clipped.norm, clipped.fraction)
         if self.skips.in_a_row >= recipe.max_skips:
@@ -116,8 +117,6 @@ class LitMachine(L.LightningModule):
         }
         for logger in self.loggers:
             logger.log_metrics(values, step=self.updates)
-            if self.skips.in_a_row and hasattr(logger.experiment, "add_text"):
-                logger.experiment.add_text("grad/first_offender", self.skips.offender, self.updates)
 
     def validation_step(self, longer: Longer, index: int) -> None:
         """Score one validation length, with as many slots as it needs and no noise."""
@@ -139,14 +138,12 @@ class LitMachine(L.LightningModule):
         self.log("val/selection", error + 1e-3 * loss / (1 + loss), logger=False)
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
         self.solved_in_a_row = self.solved_in_a_row + 1 if not any(errors) else 0
+        if self.solved_in_a_row and self.progress.learned_at is None:
+            self.progress = self.progress._replace(learned_at=self.updates)
         config = self.config.trainer
-        if config.stop_when_solved and self.solved_in_a_row >= config.val_patience and self.calm:
+        noise_done = self.progress.noise >= self.config.curriculum.noise
+        if config.stop_when_solved and self.solved_in_a_row >= config.val_patience and noise_done:
             self.trainer.should_stop = True
-
-    @property
-    def calm(self) -> bool:
-        """The curriculum is over: learned, and all of its noise is on."""
-        return self.progress.learned_at is not None and self.progress.noise >= self.config.curriculum.noise
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the configuration and the run's counters, all plain values: such a file is safe to load."""

@@ -1,5 +1,7 @@
 """The optimisers by name: Adam (torch's) and RMSProp as Graves wrote it."""
 
+from collections.abc import Callable
+
 import torch
 from torch.optim import Optimizer
 
@@ -37,4 +39,4 @@ class GravesRMSprop(Optimizer):
         return loss
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": torch.optim.Adam, "rmsprop": GravesRMSprop}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": torch.optim.Adam, "rmsprop": GravesRMSprop}

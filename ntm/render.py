@@ -140,7 +140,11 @@ def pictures(batch: Batch, output: Output) -> dict[str, Image.Image]:
     added, read = vector_panels(trace)
     addressing, shifts = address_panels(trace)
     register = trace.register[0].T if trace.register.shape[-1] else trace.register.new_zeros(1, trace.register.shape[1])
-    title = "register (what the controller hands to its next tick)" if trace.register.shape[-1] else "register: this controller has none"
+    title = (
+        "register (what the controller hands to its next tick)"
+        if trace.register.shape[-1]
+        else "register: this controller has none"
+    )
     registers = [panel(title, "bit", register, (-1.0, 1.0) if register.min() < 0 else (0.0, 1.0))]
     timed = {
         "inputs_targets_outputs_error": sequence,

@@ -4,6 +4,7 @@ import copy
 import logging
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,9 @@ def summary(config: Config, module: LitMachine, folder: Path, loaded: runs.Loade
     parameters = sum(p.numel() for p in module.parameters())
     shortest, longest = task.lengths
     start = "" if loaded is None else f"\nresumed     {loaded.path}, update {loaded.updates}"
-    device = "gpu" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else f"cpu, {config.trainer.threads} thread(s)"
+    device = (
+        "gpu" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else f"cpu, {config.trainer.threads} thread(s)"
+    )
     return (
         f"task        {name}, lengths {shortest} to {longest}, supervision {task.claim}\n"
         f"machine     {machine.controller.kind} controller, {machine.heads.kind} heads, {parameters:,} parameters\n"
@@ -121,9 +124,9 @@ def quiet() -> None:
 
 def build_trainer(config: Config, folder: Path, console: Console, done: int) -> L.Trainer:
     """Lightning's trainer: one endless epoch, a rolling last.ckpt and the best.ckpt by validation."""
-    each = {"dirpath": folder, "save_top_k": 1, "enable_version_counter": False}
-    last = ModelCheckpoint(filename="last", every_n_train_steps=config.trainer.save_every, save_on_exception=True, **each)
-    best = ModelCheckpoint(filename="best", monitor="val/selection", mode="min", **each)
+    saving = partial(ModelCheckpoint, dirpath=folder, save_top_k=1, enable_version_counter=False)
+    last = saving(filename="last", every_n_train_steps=config.trainer.save_every, save_on_exception=True)
+    best = saving(filename="best", monitor="val/selection", mode="min")
     return L.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,

@@ -8,7 +8,6 @@
     mask      1   1   1   1
 """
 
-
 import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor

@@ -8,7 +8,6 @@ Width 3, length 2, the vectors 101 and 011; the fourth input channel is the deli
     mask      0    0    0    1    1
 """
 
-
 import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor

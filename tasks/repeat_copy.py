@@ -57,9 +57,8 @@ class RepeatCopy(Task):
         return (repeats - (low + high) / 2) / deviation
 
     def staged(self, stage: int) -> Self:
-        """No length and no number of repeats above `stage`."""
-        repeats = (min(self.repeats[0], stage), min(self.repeats[1], stage))
-        return replace(super().staged(stage), repeats=repeats)
+        """At most `stage` repeats, of all lengths: short vectors alone would be held in the controller, not in memory."""
+        return replace(self, repeats=(min(self.repeats[0], stage), min(self.repeats[1], stage)))
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         repeats = int(random.integers(self.repeats[0], self.repeats[1] + 1))

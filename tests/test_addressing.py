@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+import references
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-import references
 from ntm import addressing
 from ntm.addressing import NORM_EPSILON
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from test_train import refused
 
 from ntm import runs
 from ntm.evaluate import evaluate
-from test_train import refused
 
 
 def test_json_and_png(run, trained, capsys):

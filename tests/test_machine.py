@@ -8,27 +8,27 @@ from ntm.controllers import LSTM, FeedForward
 from ntm.heads import NTMHeads, TapeHeads
 from ntm.machine import Machine
 
-I, O, M = 4, 2, 5
+INPUTS, OUTPUTS, M = 4, 2, 5
 
 
 def ntm(**options):
     heads = NTMHeads(16, M, 3, read_heads=2, write_heads=1)
-    return Machine(FeedForward(I + heads.read_width, [12, 16]), heads, O, slots=32, **options)
+    return Machine(FeedForward(INPUTS + heads.read_width, [12, 16]), heads, OUTPUTS, slots=32, **options)
 
 
 def ntm_lstm(**options):
     heads = NTMHeads(16, M, 5, read_heads=1, write_heads=2)
-    return Machine(LSTM(I + heads.read_width, [16, 16]), heads, O, slots=32, **options)
+    return Machine(LSTM(INPUTS + heads.read_width, [16, 16]), heads, OUTPUTS, slots=32, **options)
 
 
 def tape(**options):
     heads = TapeHeads(16, M, 3, heads=2, window=(-1, 0, 1), control=(0, 1))
-    return Machine(FeedForward(I + heads.read_width, [12, 16], register=3), heads, O, slots=32, **options)
+    return Machine(FeedForward(INPUTS + heads.read_width, [12, 16], register=3), heads, OUTPUTS, slots=32, **options)
 
 
 def hidden_tape(**options):
     heads = TapeHeads(16, M, 3, heads=1)
-    return Machine(FeedForward(I + heads.read_width, [16], register=2), heads, O, slots=32, **options)
+    return Machine(FeedForward(INPUTS + heads.read_width, [16], register=2), heads, OUTPUTS, slots=32, **options)
 
 
 MACHINES = {"ntm": ntm, "ntm_lstm": ntm_lstm, "tape": tape, "hidden_tape": hidden_tape}
@@ -45,7 +45,7 @@ def flat(state):
 
 
 def test_forward_continues_from_its_state(build):
-    machine, inputs = build(), torch.randn(3, 10, I)
+    machine, inputs = build(), torch.randn(3, 10, INPUTS)
     whole = machine(inputs)
     first = machine(inputs[:, :4])
     second = machine(inputs[:, 4:], state=first.state)
@@ -54,7 +54,7 @@ def test_forward_continues_from_its_state(build):
 
 
 def test_step_is_one_tick_of_forward_and_changes_nothing(build):
-    machine, inputs = build(), torch.randn(3, 1, I)
+    machine, inputs = build(), torch.randn(3, 1, INPUTS)
     state = machine.initial_state(3)
     before = [part.clone() for part in flat(state)]
     logits, _ = machine.step(inputs[:, 0], state)
@@ -63,15 +63,15 @@ def test_step_is_one_tick_of_forward_and_changes_nothing(build):
 
 
 def test_rows_of_a_batch_are_independent(build):
-    machine, inputs = build(), torch.randn(3, 9, I)
+    machine, inputs = build(), torch.randn(3, 9, INPUTS)
     other = inputs.clone()
-    other[1:] = torch.randn(2, 9, I)
+    other[1:] = torch.randn(2, 9, INPUTS)
     assert_close(machine(inputs).logits[0], machine(other).logits[0])
     assert_close(machine(inputs).logits[:1], machine(inputs[:1]).logits)
 
 
 def test_recording_changes_no_logit_and_keeps_every_tick(build):
-    machine, inputs = build(), torch.randn(3, 6, I)
+    machine, inputs = build(), torch.randn(3, 6, INPUTS)
     plain, recorded = machine(inputs), machine(inputs, record=True)
     assert torch.equal(plain.logits, recorded.logits)
     assert plain.trace is None
@@ -87,7 +87,7 @@ def test_recording_changes_no_logit_and_keeps_every_tick(build):
 
 
 def test_the_memory_that_the_trace_shows_is_what_its_heads_wrote(build):
-    trace = build()(torch.randn(2, 5, I), record=True).trace
+    trace = build()(torch.randn(2, 5, INPUTS), record=True).trace
     before, after = trace.memory[:, 2], trace.memory[:, 3]
     for h in range(trace.erase.shape[2]):
         before = before * (1 - trace.write_weights[:, 3, h, :, None] * trace.erase[:, 3, h, None])
@@ -97,7 +97,7 @@ def test_the_memory_that_the_trace_shows_is_what_its_heads_wrote(build):
 
 def test_gradients_reach_every_parameter(build):
     machine = build(memory_init="learned", weights_init="learned")
-    machine(torch.randn(3, 8, I)).logits.square().sum().backward()
+    machine(torch.randn(3, 8, INPUTS)).logits.square().sum().backward()
     silent = [name for name, p in machine.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
 
@@ -105,7 +105,7 @@ def test_gradients_reach_every_parameter(build):
 @pytest.mark.parametrize("name", ["tape", "hidden_tape"])
 def test_32_and_4096_slots_give_the_same_outputs_on_tape(name):
     torch.manual_seed(0)
-    machine, inputs = MACHINES[name](), torch.randn(4, 12, I)
+    machine, inputs = MACHINES[name](), torch.randn(4, 12, INPUTS)
     few, many = machine(inputs, slots=32), machine(inputs, slots=4096)
     assert_close(few.logits, many.logits, atol=1e-6, rtol=1e-5)
     assert_close(few.state.memory[:, :14], many.state.memory[:, :14], atol=1e-6, rtol=1e-5)
@@ -113,7 +113,7 @@ def test_32_and_4096_slots_give_the_same_outputs_on_tape(name):
 
 def test_32_and_4096_slots_give_the_same_outputs_to_ntm_heads_that_go_by_location():
     torch.manual_seed(0)
-    machine, inputs = ntm(), torch.randn(4, 12, I)
+    machine, inputs = ntm(), torch.randn(4, 12, INPUTS)
     with torch.no_grad():  # content addressing spreads over all empty slots, so only location can be independent of them
         gates = machine.heads.addressing.bias.view(machine.heads.heads, -1)[:, 0]
         gates.fill_(-20)
@@ -147,7 +147,7 @@ def test_initial_reads_are_what_the_heads_see():
 
 
 def test_noise_reaches_register_and_writing_but_not_addressing():
-    machine, inputs = tape(), torch.randn(2, 5, I)
+    machine, inputs = tape(), torch.randn(2, 5, INPUTS)
     width = machine.controller.register + machine.heads.noise_width
     quiet = machine(inputs, noise=torch.zeros(2, 5, width), record=True)
     loud = machine(inputs, noise=5 * torch.randn(2, 5, width), record=True)
@@ -157,6 +157,6 @@ def test_noise_reaches_register_and_writing_but_not_addressing():
 
 
 def test_heads_moved_by_flags_do_not_see_data():
-    machine, inputs = tape(), torch.randn(2, 6, I)
-    other = torch.cat([inputs[..., :2], torch.randn(2, 6, I - 2)], dim=-1)
+    machine, inputs = tape(), torch.randn(2, 6, INPUTS)
+    other = torch.cat([inputs[..., :2], torch.randn(2, 6, INPUTS - 2)], dim=-1)
     assert torch.equal(machine(inputs, record=True).trace.gate, machine(other, record=True).trace.gate)

@@ -1,9 +1,9 @@
 """Read, erase and add against numpy loops, and the memory a sequence starts from."""
 
+import references
 import torch
 from torch.testing import assert_close
 
-import references
 from ntm import memory
 
 B, H, N, M = 2, 3, 6, 4

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from ntm import addressing
 from ntm.clipping import clip_gradients
+from ntm.controllers import FeedForward
 from ntm.heads import CLIP, NTMHeads
 from ntm.losses import masked_bits
 from ntm.machine import Machine
-from ntm.controllers import FeedForward
 from ntm.optimizers import GravesRMSprop
 from tasks import Batch
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from conftest import TINY
 
 MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
 MUL += ["machine.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
-MUL += ["curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.learned_below=0.6", "curriculum.least_batches=2"]
+MUL += ["curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.least_batches=2"]
 MUL += ["curriculum.noise_below=0.6", "curriculum.noise_above=0.9"]  # noise and every stage within a few updates
 RECIPES = {"copy": TINY, "binary_mul": MUL}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-
 from conftest import TINY
+
 from ntm import runs
 
 
@@ -180,7 +180,11 @@ def test_exit_code_of_the_real_command(tmp_path):
 
 def test_print_the_configuration(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "ntm.train", "task=binary_mul", "--cfg", "job"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "ntm.train", "task=binary_mul", "--cfg", "job"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert yaml.safe_load(done.stdout)["machine"]["heads"]["kind"] == "tape"
     assert os.listdir(tmp_path) == []

@@ -1,0 +1,200 @@
+"""One update: clipping by norm and by value, skipping what is not finite bit for bit, the optimiser, the curriculum."""
+
+import math
+
+import pytest
+import torch
+from test_render import raw_config
+from torch import nn
+from torch.testing import assert_close
+
+from ntm.clipping import clip_gradients
+from ntm.config import CurriculumConfig, parse
+from ntm.curriculum import Progress, advance, draw_stage, learning_rate
+from ntm.losses import masked_bits
+from ntm.module import LitMachine
+from ntm.optimizers import GravesRMSprop
+from tasks import Batch
+
+LOSS = torch.tensor(1.0)
+
+
+def gradients(*values):
+    parameters = [nn.Parameter(torch.zeros(len(v))) for v in values]
+    for p, v in zip(parameters, values):
+        p.grad = torch.tensor(v)
+    return [(f"p{i}", p) for i, p in enumerate(parameters)]
+
+
+def test_clipping_by_norm_scales_everything_together():
+    named = gradients([3.0, 0.0], [4.0])
+    found = clip_gradients(named, LOSS, "norm", 1.0)
+    assert found == (pytest.approx(5.0), 1.0, None)
+    assert_close(named[0][1].grad, torch.tensor([0.6, 0.0]))
+    assert_close(named[1][1].grad, torch.tensor([0.8]))
+    assert clip_gradients(gradients([3.0], [4.0]), LOSS, "norm", 6.0).fraction == 0
+
+
+def test_clipping_by_value_cuts_each_element():
+    named = gradients([30.0, -0.5, -11.0], [10.0])
+    found = clip_gradients(named, LOSS, "value", 10.0)
+    assert found.fraction == 0.5
+    assert named[0][1].grad.tolist() == [10.0, -0.5, -10.0]
+
+
+@pytest.mark.parametrize("mode", ["norm", "value"])
+def test_the_first_offender_is_named_and_nothing_is_clipped(mode):
+    named = gradients([20.0], [math.inf], [math.nan])
+    assert clip_gradients(named, LOSS, mode, 1.0).offender == "gradient of p1"
+    assert named[0][1].grad.item() == 20.0
+    assert clip_gradients(gradients([1.0]), torch.tensor(math.nan), mode, 1.0).offender == "loss"
+    assert clip_gradients(gradients([3e38], [3e38]), LOSS, mode, 1.0).offender == "gradient norm"
+
+
+@pytest.fixture
+def lit():
+    raw = raw_config("copy", "ntm")
+    config = parse(raw)
+    torch.manual_seed(0)
+    return LitMachine(config, raw)
+
+
+def update(lit, optimizer, spoil=None):
+    """One update as Lightning would make it, after `spoil` has changed the loss."""
+    draw = type("Draw", (), {"batch": lit.task.batch(0, "train", lit.updates, 4), "stage": 0})()
+
+    def closure():
+        optimizer.zero_grad()
+        loss = lit.training_step(draw, lit.updates)
+        loss = loss if spoil is None else spoil(loss)
+        loss.backward()
+        return loss.detach()
+
+    lit.optimizer_step(0, 0, optimizer, closure)
+
+
+def snapshot(lit, optimizer):
+    moments = [t.clone() for state in optimizer.state.values() for t in state.values() if torch.is_tensor(t)]
+    return [p.detach().clone() for p in lit.parameters()] + moments
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_skipped_update_touches_no_weight_and_no_moment(lit, name, value, monkeypatch):
+    monkeypatch.setattr(type(lit), "loggers", [])
+    object.__setattr__(lit.config.optimizer, "name", name)
+    optimizer = lit.configure_optimizers()
+    update(lit, optimizer)
+    before = snapshot(lit, optimizer)
+    assert len(before) > len(list(lit.parameters()))
+    update(lit, optimizer, lambda loss: loss * value)
+    assert all(torch.equal(a, b) for a, b in zip(before, snapshot(lit, optimizer), strict=True))
+    assert lit.skips == (1, 1, "loss")
+    update(lit, optimizer)
+    assert not all(torch.equal(a, b) for a, b in zip(before, snapshot(lit, optimizer), strict=True))
+    assert lit.skips[:2] == (1, 0)
+    assert lit.updates == 3
+
+
+def test_graves_rmsprop_equals_its_equations():
+    p = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    optimizer = GravesRMSprop([p], lr=0.01)
+    n = g = delta = 0.0
+    expected = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    for step in range(5):
+        epsilon = torch.tensor([0.5 + step, -0.3 * step], dtype=torch.float64)  # the gradient
+        p.grad = epsilon.clone()
+        optimizer.step()
+        n = 0.95 * n + 0.05 * epsilon**2
+        g = 0.95 * g + 0.05 * epsilon
+        delta = 0.9 * delta - 0.01 * epsilon / (n - g**2 + 1e-4) ** 0.5
+        expected = expected + delta
+    assert_close(p.detach(), expected)
+
+
+def test_graves_rmsprop_takes_a_closure_and_leaves_parameters_without_gradient_alone():
+    p, still = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+    optimizer = GravesRMSprop([p, still], lr=0.1)
+
+    def closure():
+        loss = (p**2).sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 1
+    assert p.item() < 1
+    assert still.item() == 1
+
+
+def test_loss_in_bits_per_bit_that_is_due():
+    batch = Batch(torch.zeros(1, 3, 1), torch.tensor([[[1.0], [0.0], [1.0]]]), torch.tensor([[1.0, 0.0, 1.0]]))
+    assert masked_bits(torch.zeros(1, 3, 1), batch).item() == pytest.approx(1)
+    assert masked_bits(torch.tensor([[[50.0], [50.0], [50.0]]]), batch).item() == pytest.approx(0)
+
+
+CURRICULUM = CurriculumConfig(
+    stages=(1, 2, 4),
+    top_share=0.5,
+    least_batches=3,
+    advance_below=0.1,
+    noise=1.0,
+    noise_updates=10,
+    noise_below=0.02,
+    noise_above=0.2,
+)
+
+
+def test_a_stage_ends_by_success_and_not_before_enough_batches():
+    p = Progress(error=0.1)
+    for _ in range(2):
+        p = advance(CURRICULUM, p, 0, 0.0)
+    assert p.stage == 0
+    p = advance(CURRICULUM, p, 0, 0.0)
+    assert (p.stage, p.batches) == (1, 0)
+    assert advance(CURRICULUM, p, 0, 0.9) == p  # a batch of an earlier stage says nothing of this one
+    stuck = p
+    for _ in range(50):
+        stuck = advance(CURRICULUM, stuck, 1, 0.5)
+    assert stuck.stage == 1
+
+
+def test_noise_rises_and_falls_by_success():
+    p = Progress(stage=2, batches=10, error=0.04)
+    p = advance(CURRICULUM, p, 2, 0.0)
+    assert p.noise == 0
+    for _ in range(30):
+        p = advance(CURRICULUM, p, 2, 0.0)
+    assert p.noise == 1.0
+    for _ in range(5):
+        p = advance(CURRICULUM, p, 2, 1.0)
+    assert p.noise < 1.0
+    assert advance(CURRICULUM, p, 2, math.nan) == p
+
+
+def test_half_of_the_batches_are_of_the_present_stage():
+    drawn = [draw_stage(CURRICULUM, 0, i, Progress(stage=2)) for i in range(2000)]
+    assert 900 < drawn.count(2) < 1100
+    assert set(drawn) == {0, 1, 2}
+    assert drawn == [draw_stage(CURRICULUM, 0, i, Progress(stage=2)) for i in range(2000)]
+    assert {draw_stage(CURRICULUM, 0, i, Progress()) for i in range(20)} == {0}
+
+
+def test_the_rate_holds_until_learned_then_halves_down_to_its_floor(lit):
+    recipe = lit.config.optimizer
+    assert learning_rate(recipe, Progress(), 10_000) == recipe.lr
+    learned = Progress(learned_at=100)
+    assert learning_rate(recipe, learned, 100 + recipe.half_life) == pytest.approx(recipe.lr / 2)
+    assert learning_rate(recipe, learned, 10**6) == recipe.lr_floor
+
+
+def test_noise_is_a_pure_function_of_seed_and_update():
+    raw = raw_config("binary_mul", "tape")
+    lit = LitMachine(parse(raw), raw)
+    inputs = torch.zeros(2, 5, 3)
+    assert lit.noise(inputs) is None
+    lit.progress = Progress(noise=2.0)
+    first = lit.noise(inputs)
+    torch.manual_seed(1)
+    assert torch.equal(first, lit.noise(inputs))
+    lit.updates += 1
+    assert not torch.equal(first, lit.noise(inputs))
