@@ -20,7 +20,7 @@ class Copy(Task):
     """`width`-bit random vectors, `lengths` of them; Graves trains on 1 to 20."""
 
     lengths: Range = (1, 20)
-    val_lengths: Lengths = (20, 60)
+    val_lengths: Lengths = (20, 120)
     test_lengths: Lengths = (20, 50, 100, 200)
     probe_length: Count = 12
     width: Count = 8

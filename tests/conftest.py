@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from ntm import evaluate, train
+from ntm.command import CONFIG_DIR
 
 torch.set_num_threads(1)
 
@@ -15,6 +18,13 @@ COMMANDS = {"train": train.main, "evaluate": evaluate.main}
 TINY = ["task=copy", "task.lengths=[1,3]", "task.val_lengths=[3,5]", "task.test_lengths=[3,4]", "task.probe_length=3"]
 TINY += ["task.width=3", "machine.slots=12", "machine.slot_width=6", "machine.controller.hidden=[16]"]
 TINY += ["trainer.batch_size=4", "trainer.val_sequences=4", "trainer.val_every=5", "trainer.save_every=5"]
+
+
+def composed(*overrides):
+    """The configuration as plain values, as the train command would compose it."""
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        raw = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+    return {key: value for key, value in raw.items() if key not in train.RUN_KEYS}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from conftest import composed
 
 from ntm.config import build_machine, parse
 from ntm.render import COLOURS, GAP, LEFT, PHASE, TITLE, Panel, draw, panel, pictures
@@ -57,21 +58,10 @@ def test_long_sequences_and_large_memories_are_cropped_to_a_readable_size():
     assert shown.shape[0] < 500
 
 
-def raw_config(task, machine):
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from ntm.command import CONFIG_DIR
-
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        raw = OmegaConf.to_container(compose("train", [f"task={task}", f"machine={machine}"]))
-    return {key: value for key, value in raw.items() if key not in ("run_dir", "resume")}
-
-
 def test_every_task_on_every_machine_can_be_drawn():
     for task in TASKS:
         for machine in ("ntm", "ntm_lstm", "tape"):
-            config = parse(raw_config(task, machine))
+            config = parse(composed(f"task={task}", f"machine={machine}"))
             torch.manual_seed(0)
             built = build_machine(config.machine, config.task)
             probe = config.task.batch(0, "val", 0, 1, (3, 3))

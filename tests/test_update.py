@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from test_render import raw_config
+from conftest import composed
 from torch import nn
 from torch.testing import assert_close
 
@@ -53,7 +53,7 @@ def test_the_first_offender_is_named_and_nothing_is_clipped(mode):
 
 @pytest.fixture
 def lit():
-    raw = raw_config("copy", "ntm")
+    raw = composed("task=copy")
     config = parse(raw)
     torch.manual_seed(0)
     return LitMachine(config, raw)
@@ -188,7 +188,7 @@ def test_the_rate_holds_until_learned_then_halves_down_to_its_floor(lit):
 
 
 def test_noise_is_a_pure_function_of_seed_and_update():
-    raw = raw_config("binary_mul", "tape")
+    raw = composed("task=binary_mul")
     lit = LitMachine(parse(raw), raw)
     inputs = torch.zeros(2, 5, 3)
     assert lit.noise(inputs) is None
