@@ -112,6 +112,7 @@ class CurriculumConfig:
     top_share: Fraction  # of the batches are of the present stage
     least_batches: Count  # at a stage before the next
     advance_below: Fraction  # running bit error
+    learned_below: Fraction  # validation bit error at which the task counts as learned
     noise: NotNegative  # final standard deviation on the logits of register and writing
     noise_updates: Count  # from none to all of it
     noise_below: Fraction  # running bit error under which noise rises

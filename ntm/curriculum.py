@@ -2,8 +2,8 @@
 
 A curriculum is a list of stages, numbers that the task understands (`Task.staged`): longest lengths, or sweeps. Half of
 the batches are of the present stage, the rest of the ones before. When the running bit error falls below `advance_below`
-the next stage begins. The task is learned, and the learning rate begins to decay, when a validation at all of its lengths,
-longer ones too, is without an error: a rate that falls earlier freezes rules that hold at the trained lengths only.
+the next stage begins. The task is learned, and the learning rate begins to decay, when the bit error of a validation, at
+longer lengths too, is at most `learned_below`: a rate that falls earlier freezes rules that hold at trained lengths only.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Progress(NamedTuple):
     stage: int = 0  # index of the present stage
     batches: int = 0  # batches seen of it
     error: float = 0.5  # running mean of their bit error
-    learned_at: int | None = None  # update of the first validation without an error
+    learned_at: int | None = None  # update of the validation that showed the task learned
     noise: float = 0.0  # standard deviation of the noise on the gates' logits
 
 

@@ -138,7 +138,7 @@ class LitMachine(L.LightningModule):
         self.log("val/selection", error + 1e-3 * loss / (1 + loss), logger=False)
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
         self.solved_in_a_row = self.solved_in_a_row + 1 if not any(errors) else 0
-        if self.solved_in_a_row and self.progress.learned_at is None:
+        if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
             self.progress = self.progress._replace(learned_at=self.updates)
         config = self.config.trainer
         noise_done = self.progress.noise >= self.config.curriculum.noise

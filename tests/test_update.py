@@ -137,6 +137,7 @@ CURRICULUM = CurriculumConfig(
     top_share=0.5,
     least_batches=3,
     advance_below=0.1,
+    learned_below=0.0,
     noise=1.0,
     noise_updates=10,
     noise_below=0.02,
