@@ -59,7 +59,7 @@ class BinaryMul(Task):
         return self.supervision
 
     def slots(self, length: int) -> int:
-        return length + 3
+        return length + 8  # a head that overshoots at either end must not meet itself round the ring
 
     def staged(self, stage: int) -> Self:
         return replace(self, sweeps=stage)
