@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +18,9 @@ from ntm.config import UserError
 
 HERE = Path(__file__).resolve().parent
 CONFIG_DIR = next(folder for folder in (HERE.parent / "configs", HERE / "configs") if (folder / "train.yaml").exists())
+
+OPTIONAL = ("experiment", "debug", "")
+"""Groups of which nothing need be chosen."""
 
 
 def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]], Callable[[], None]]:
@@ -37,10 +41,15 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
+            for word in sys.argv[1:]:
+                group, _, choice = word.partition("=")
+                choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+                if group not in OPTIONAL and choices and choice in ("", "null"):  # Hydra raises a bare ValueError
+                    fail(name, f"{word}: must be given; allowed: {', '.join(choices)}")
             try:
                 composed()
             except (HydraException, OmegaConfBaseException) as error:
-                fail(name, one_line(error))
+                fail(name, one_line(error, name))
 
         return main
 
@@ -53,7 +62,7 @@ def fail(name: str, message: str) -> NoReturn:
     sys.exit(2)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception, name: str) -> str:
     """The key, the value and what is allowed, from an exception of Hydra's."""
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
@@ -61,12 +70,21 @@ def one_line(error: Exception) -> str:
     refused = re.match(r"Could not (?:override|append to config) '([^']*)'", str(error))
     if refused:
         given = next((text for text in sys.argv[1:] if text.lstrip("+~").startswith(refused[1])), refused[1])
-        return f"{given}: no such key; `python -m {module()} --cfg job` prints the keys"
+        return f"{given}: no such key; allowed: {allowed_beside(name, refused[1])}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read; allowed: key=value, lists as [1,2]"
     return " ".join(str(error).split())
 
 
-def module() -> str:
-    """The module that was started, for messages that name a command."""
-    return f"ntm.{Path(sys.argv[0]).stem.removeprefix('ntm-')}"
+def allowed_beside(name: str, key: str) -> str:
+    """The keys that exist where `key` was looked for, under the choices (`task=...`) of this command line."""
+    choices = [word for word in sys.argv[1:] if re.fullmatch(r"\w+=\w+", word) and (CONFIG_DIR / word.partition("=")[0]).is_dir()]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        found: Any = OmegaConf.to_container(hydra.compose(name, choices))
+    path = ""
+    for part in key.split(".")[:-1]:
+        if not isinstance(found.get(part), dict):
+            break
+        found, path = found[part], f"{path}{part}."
+    return ", ".join(f"{path}{other}" for other in found)

@@ -27,6 +27,7 @@ def odd(width: int) -> int:
     return width
 
 
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 Natural = Annotated[int, Field(strict=True, ge=0)]
 Odd = Annotated[int, Field(strict=True, ge=1), AfterValidator(odd)]
 Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
@@ -144,7 +145,7 @@ class Config:
     optimizer: OptimizerConfig
     curriculum: CurriculumConfig
     trainer: TrainerConfig
-    seed: Natural
+    seed: Seed
 
 
 SECTIONS: dict[str, Any] = {
@@ -152,7 +153,7 @@ SECTIONS: dict[str, Any] = {
     "optimizer": OptimizerConfig,
     "curriculum": CurriculumConfig,
     "trainer": TrainerConfig,
-    "seed": Natural,
+    "seed": Seed,
 }
 
 
@@ -161,6 +162,9 @@ def parse(raw: dict[str, Any]) -> Config:
     unknown = [key for key in raw if key not in SECTIONS and key != "task"]
     if unknown:
         raise UserError(f"{unknown[0]}={raw[unknown[0]]}: no such key; allowed: task, {', '.join(SECTIONS)}")
+    missing = [key for key in ("task", *SECTIONS) if raw.get(key) is None]
+    if missing:
+        raise UserError(f"{missing[0]}=null: must be given; `python -m ntm.train --cfg job` prints the defaults")
     task = parse_task(raw["task"])
     config = Config(task=task, **{key: validate(kind, raw[key], key) for key, kind in SECTIONS.items()})
     check_sizes(config)
@@ -169,7 +173,7 @@ def parse(raw: dict[str, Any]) -> Config:
 
 def parse_task(raw: dict[str, Any]) -> Task:
     """The task from its name and fields; raises UserError."""
-    name = raw["name"]
+    name = raw.get("name")
     if name not in TASKS:
         raise UserError(f"task={name}: no such task; allowed: {', '.join(TASKS)}")
     return validate(TASKS[name], {key: value for key, value in raw.items() if key != "name"}, "task")

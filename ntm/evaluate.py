@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ntm import render, runs
 from ntm.command import command
-from ntm.config import Natural, UserError, check_slots, validate
+from ntm.config import Seed, UserError, check_slots, validate
 from ntm.machine import Machine
 from tasks import Task
 from tasks.base import Count, Lengths
@@ -67,7 +67,7 @@ def table(title: str, results: list[Result]) -> Table:
 @command("evaluate")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, then evaluate length by length; files are written only at the end."""
-    sequences, seed = validate(Count, values["sequences"], "sequences"), validate(Natural, values["seed"], "seed")
+    sequences, seed = validate(Count, values["sequences"], "sequences"), validate(Seed, values["seed"], "seed")
     asked = None if values["lengths"] is None else validate(Lengths, values["lengths"], "lengths")
     slots = None if values["slots"] == "auto" else validate(Count, values["slots"], "slots")
     outputs = {key: writable(key, values[key]) for key in ("json", "png") if values[key] is not None}

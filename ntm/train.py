@@ -35,17 +35,23 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     run_dir, resume = values["run_dir"], values["resume"]
     loaded = None
     if resume is not None:
-        task = values["task"]["name"] if any(word.startswith("task=") for word in overrides) else None
+        task = next((word.removeprefix("task=") for word in overrides if word.startswith("task=")), None)
         loaded = runs.load("resume", runs.find("resume", str(resume), prefer="last.ckpt", task=task))
         raw = resumed(loaded.raw, raw, overrides)
     config = parse(raw)
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
     L.seed_everything(config.seed, verbose=False)
     torch.set_num_threads(config.trainer.threads)
     module = LitMachine(config, raw)
     if loaded is not None and loaded.updates >= config.trainer.max_steps:
         steps = config.trainer.max_steps
         raise UserError(f"trainer.max_steps={steps}: this run has done {loaded.updates}; allowed: more than that")
-    folder = loaded.path.parent if loaded is not None and run_dir is None else runs.new_folder(raw["task"]["name"], run_dir)
+    folder = (
+        loaded.path.parent
+        if loaded is not None and run_dir is None
+        else runs.new_folder(raw["task"]["name"], None if run_dir is None else str(run_dir))
+    )
     runs.save_config(folder, raw)
 
     console = Console()
