@@ -1,5 +1,6 @@
 """Runs on disk: one folder under `checkpoints/<task>/` with config.yaml, last.ckpt, best.ckpt and TensorBoard's events."""
 
+import itertools
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,20 +27,21 @@ class Loaded(NamedTuple):
 
 def new_folder(task: str, run_dir: str | None) -> Path:
     """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""
-    if run_dir is None:
-        stem = ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        candidates = (stem if n == 0 else stem.with_name(f"{stem.name}_{n}") for n in range(1000))
-        folder = next(path for path in candidates if not path.exists())
-    else:
-        folder = Path(run_dir)
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(f"run_dir={run_dir}: not empty; allowed: a new folder, or resume={run_dir} to continue")
+    folder = Path(run_dir) if run_dir is not None else unused(ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"run_dir={folder}: not empty; allowed: a new folder, or resume={folder} to continue")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=run_dir is not None)
         (folder / "config.yaml").touch()
     except OSError as error:
         raise UserError(f"run_dir={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
     return folder
+
+
+def unused(folder: Path) -> Path:
+    """`folder`, or the first of folder_1, folder_2, ... that does not exist."""
+    numbered = (folder.with_name(f"{folder.name}_{n}") for n in itertools.count(1))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
 
 
 def save_config(folder: Path, raw: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ class RepeatCopy(Task):
     """
 
     lengths: Range = (1, 10)
-    val_lengths: Lengths = (5, 10)
+    val_lengths: Lengths = (1, 3, 6, 10)
     test_lengths: Lengths = (5, 10, 15, 20)
     probe_length: Count = 4
     width: Count = 8
