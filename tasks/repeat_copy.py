@@ -16,7 +16,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Count, Lengths, Range, Task
+from tasks.base import STRICT, Batch, Count, Lengths, Range, Task
 from tasks.copy import vectors
 
 
@@ -59,6 +59,13 @@ class RepeatCopy(Task):
     def staged(self, stage: int) -> Self:
         """At most `stage` repeats, of all lengths: short vectors alone would be held in the controller, not in memory."""
         return replace(self, repeats=(min(self.repeats[0], stage), min(self.repeats[1], stage)))
+
+    def batch(self, seed: int, split: str, index: int, size: int, lengths: tuple[int, int] | None = None) -> Batch:
+        """As every task's; the rows of a training batch share one number of repeats, or most of its ticks would be padding."""
+        if split != "train":
+            return super().batch(seed, split, index, size, lengths)
+        repeats = int(np.random.default_rng([seed, index]).integers(self.repeats[0], self.repeats[1] + 1))
+        return Task.batch(replace(self, repeats=(repeats, repeats)), seed, split, index, size, lengths)
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         repeats = int(random.integers(self.repeats[0], self.repeats[1] + 1))
