@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from ntm.config import auto_slots
 from ntm.module import LitMachine
 from ntm.render import pictures
 
@@ -63,7 +64,7 @@ class Probe(L.Callback):
         probe = task.batch(PROBE_SEED, "val", 0, 1, (task.probe_length, task.probe_length))
         probe = type(probe)(*(part.to(module.device) for part in probe))
         with torch.no_grad():
-            output = module.machine(probe.inputs, slots=max(module.machine.slots, task.slots(task.probe_length)), record=True)
+            output = module.machine(probe.inputs, slots=auto_slots(module.machine, task, task.probe_length), record=True)
         trace = output.trace
         scalars = {"memory/norm": trace.memory[0, -1].norm().item()}
         for kind, weights in (("read", trace.read_weights[0]), ("write", trace.write_weights[0])):

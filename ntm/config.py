@@ -215,6 +215,11 @@ def check_slots(task: Task, slots: int, length: int, key: str) -> None:
         raise UserError(f"{key}={slots}: too few for length {length} of this task, which needs at least {needed} slots")
 
 
+def auto_slots(machine: Machine, task: Task, length: int) -> int:
+    """As many slots as the length needs, and no fewer than the machine was trained with."""
+    return max(machine.slots, task.slots(length))
+
+
 def build_machine(config: MachineConfig, task: Task) -> Machine:
     """The machine with this configuration's sizes and the task's channels, freshly initialised."""
     controller, heads = config.controller, config.heads

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ntm import render, runs
 from ntm.command import command
-from ntm.config import Seed, UserError, check_slots, validate
+from ntm.config import Seed, UserError, auto_slots, check_slots, validate
 from ntm.machine import Machine
 from tasks import Task
 from tasks.base import Count, Lengths
@@ -45,11 +45,6 @@ def evaluate(machine: Machine, task: Task, length: int, sequences: int, seed: in
             bits += int(score.bits.sum())
             wrong += score.wrong_sequences
     return Result(length, sequences, bit_errors, bits, wrong, round(time.perf_counter() - start, 3))
-
-
-def auto_slots(machine: Machine, task: Task, length: int) -> int:
-    """As many slots as the length needs, and no fewer than the machine was trained with."""
-    return max(machine.slots, task.slots(length))
 
 
 def table(title: str, results: list[Result]) -> Table:

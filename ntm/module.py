@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ntm.clipping import clip_gradients
-from ntm.config import Config, build_machine
+from ntm.config import Config, auto_slots, build_machine
 from ntm.curriculum import Progress, advance, learning_rate
 from ntm.data import Draw, Longer
 from ntm.losses import masked_bits
@@ -54,9 +54,10 @@ class LitMachine(L.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """The configured optimiser; the layer that moves the heads is a group of its own."""
-        moving = set(self.machine.heads.addressing.parameters())
-        others = [p for p in self.machine.parameters() if p not in moving]
-        groups = [{"params": others}, {"params": list(moving)}] if moving else [{"params": others}]
+        moving = list(self.machine.heads.addressing.parameters())  # in order: a checkpoint knows moments by their place
+        ids = {id(p) for p in moving}
+        others = [p for p in self.machine.parameters() if id(p) not in ids]
+        groups = [{"params": others}, {"params": moving}]
         return OPTIMIZERS[self.config.optimizer.name](groups, lr=self.config.optimizer.lr)
 
     def training_step(self, draw: Draw, index: int) -> Tensor:
@@ -120,8 +121,7 @@ class LitMachine(L.LightningModule):
 
     def validation_step(self, longer: Longer, index: int) -> None:
         """Score one validation length, with as many slots as it needs and no noise."""
-        slots = max(self.machine.slots, self.task.slots(longer.length))
-        logits = self.machine(longer.batch.inputs, slots=slots).logits
+        logits = self.machine(longer.batch.inputs, slots=auto_slots(self.machine, self.task, longer.length)).logits
         score = self.task.score(logits, longer.batch)
         self.tallies.append(Tally(longer.length, masked_bits(logits, longer.batch).item(), score))
 

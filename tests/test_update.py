@@ -199,3 +199,10 @@ def test_noise_is_a_pure_function_of_seed_and_update():
     assert torch.equal(first, lit.noise(inputs))
     lit.updates += 1
     assert not torch.equal(first, lit.noise(inputs))
+
+
+def test_parameters_have_the_same_place_in_every_process(lit):
+    places = [p for group in lit.configure_optimizers().param_groups for p in group["params"]]
+    names = {id(p): name for name, p in lit.named_parameters()}
+    moving = ["machine.heads.addressing.weight", "machine.heads.addressing.bias"]
+    assert [names[id(p)] for p in places] == [n for n in names.values() if n not in moving] + moving
