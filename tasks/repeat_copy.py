@@ -16,8 +16,11 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Batch, Count, Lengths, Range, Task
+from tasks.base import STRICT, Batch, Count, Lengths, Range, Task, pad
 from tasks.copy import vectors
+
+BUCKETS = 4
+"""Training sequences drawn for each one that is used."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -61,14 +64,23 @@ class RepeatCopy(Task):
         return replace(self, repeats=(min(self.repeats[0], stage), min(self.repeats[1], stage)))
 
     def batch(self, seed: int, split: str, index: int, size: int, lengths: tuple[int, int] | None = None) -> Batch:
-        """As every task's; the rows of a training batch share one number of repeats, or most of its ticks would be padding."""
+        """As every task's, but the rows of a training batch last about equally long, or most of its ticks would be padding.
+
+        `BUCKETS` times as many sequences are drawn as are needed, and ordered by their ticks; the batch is one of the buckets.
+        """
         if split != "train":
             return super().batch(seed, split, index, size, lengths)
-        repeats = int(np.random.default_rng([seed, index]).integers(self.repeats[0], self.repeats[1] + 1))
-        return Task.batch(replace(self, repeats=(repeats, repeats)), seed, split, index, size, lengths)
+        random = np.random.default_rng([seed, index])
+        vectors = random.integers(self.lengths[0], self.lengths[1] + 1, BUCKETS * size)
+        repeats = random.integers(self.repeats[0], self.repeats[1] + 1, BUCKETS * size)
+        bucket = np.argsort(vectors * (repeats + 1)).reshape(BUCKETS, size)[random.integers(BUCKETS)]
+        return pad([self.repeated(random, int(vectors[row]), int(repeats[row])) for row in bucket])
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        repeats = int(random.integers(self.repeats[0], self.repeats[1] + 1))
+        return self.repeated(random, length, int(random.integers(self.repeats[0], self.repeats[1] + 1)))
+
+    def repeated(self, random: np.random.Generator, length: int, repeats: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`length` random vectors and `repeats` copies of them, then the end marker: inputs [T I], targets [T O], mask [T]."""
         vectors = random.integers(0, 2, (length, self.width))
         inputs = np.zeros((length + 1 + length * repeats + 1, self.inputs))
         inputs[:length, : self.width] = vectors

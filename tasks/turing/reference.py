@@ -1,0 +1,43 @@
+"""The reference: a table run one row at a time on tapes of dictionaries, slow and obvious. Networks are compared with it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tasks.turing.table import Row, Table
+from tasks.turing.words import Word
+
+
+class Step(NamedTuple):
+    """A state, the symbols it read, and the row that was executed."""
+
+    state: str
+    seen: tuple[str, ...]
+    row: Row
+
+
+class Configuration(NamedTuple):
+    """Where a run stands; blank cells may be left out of the tapes."""
+
+    state: str
+    tapes: tuple[dict[int, str], ...]
+    heads: tuple[int, ...]
+
+
+def begin(table: Table, word: Word) -> Configuration:
+    """The configuration at the start: every head on cell 0 of its tape, the first symbol of its word."""
+    return Configuration(table.start, tuple(dict(enumerate(symbols)) for symbols in word), (0,) * table.tapes)
+
+
+def execute(table: Table, word: Word, max_steps: int) -> Iterator[tuple[Step, Configuration]]:
+    """Every step with the configuration after it; ends where the machine halts or after `max_steps` steps."""
+    state, tapes, heads = begin(table, word)
+    for _ in range(max_steps):
+        seen = tuple(tape.get(head, table.blank) for tape, head in zip(tapes, heads))
+        row = None if state in table.halt else table.rows[state, seen]
+        if row is None:
+            return
+        for tape, head, symbol in zip(tapes, heads, row.write):
+            tape[head] = symbol
+        heads = tuple(head + move for head, move in zip(heads, row.move))
+        yield Step(state, seen, row), Configuration(row.state, tapes, heads)
+        state = row.state
