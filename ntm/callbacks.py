@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from ntm.config import auto_slots
 from ntm.module import LitMachine
 from ntm.render import pictures
 
@@ -60,11 +59,7 @@ class Probe(L.Callback):
 
     def show(self, trainer: L.Trainer, module: LitMachine) -> None:
         """Log pictures, scalars and one readable line of the probe sequence."""
-        task = module.task
-        probe = task.batch(PROBE_SEED, "val", 0, 1, (task.probe_length, task.probe_length))
-        probe = type(probe)(*(part.to(module.device) for part in probe))
-        with torch.no_grad():
-            output = module.machine(probe.inputs, slots=auto_slots(module.machine, task, task.probe_length), record=True)
+        probe, output, line = module.probe(PROBE_SEED)
         trace = output.trace
         scalars = {"memory/norm": trace.memory[0, -1].norm().item()}
         for kind, weights in (("read", trace.read_weights[0]), ("write", trace.write_weights[0])):
@@ -75,7 +70,6 @@ class Probe(L.Callback):
             logger.log_metrics(scalars, step=module.updates)
             for name, image in pictures(probe, output).items():
                 logger.experiment.add_image(f"images/{name}", np.asarray(image), module.updates, dataformats="HWC")
-            line = task.show(probe.inputs[0], (output.logits[0] > 0).float())
             logger.experiment.add_text("probe", line, module.updates)
 
 

@@ -19,6 +19,9 @@ from ntm.config import UserError
 HERE = Path(__file__).resolve().parent
 CONFIG_DIR = next(folder for folder in (HERE.parent / "configs", HERE / "configs") if (folder / "train.yaml").exists())
 
+TEXTS = {"train": ("turing",), "turing": ("machine", "input", "simulate"), "certify": ("run", "reference")}
+"""Keys of each command whose value is a text whatever it looks like: `input=0110` is no number, `input=1,0` no list."""
+
 OPTIONAL = ("experiment", "debug", "")
 """Groups of which nothing need be chosen."""
 
@@ -41,6 +44,7 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
+            sys.argv[1:] = [quoted(word, TEXTS.get(name, ())) for word in sys.argv[1:]]
             for word in sys.argv[1:]:
                 group, _, choice = word.partition("=")
                 choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
@@ -54,6 +58,23 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
         return main
 
     return decorate
+
+
+def quoted(word: str, keys: tuple[str, ...]) -> str:
+    """A command line's word with its value in quotes for Hydra, where its key is one of `keys`."""
+    key, equals, value = word.partition("=")
+    if key not in keys or not equals or (len(value) > 1 and value[0] == value[-1] and value[0] in "'\""):
+        return word
+    return f"{key}='{value.replace(chr(39), chr(92) + chr(39))}'"
+
+
+def defaults(*choices: str) -> dict[str, Any]:
+    """The configuration of `python -m ntm.train` with these choices, as plain values."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        values = OmegaConf.to_container(hydra.compose("train", list(choices)), resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def fail(name: str, message: str) -> NoReturn:

@@ -73,6 +73,7 @@ class TapeHeadsConfig:
     count: Count
     window: Annotated[tuple[Annotated[int, Field(strict=True)], ...], Field(min_length=1)]  # offsets of the slots seen
     address_from: Literal["hidden", "control"]  # what moves the heads: the controller, or the task's flags alone
+    separate: bool  # every head has a tape of its own
     stay: Finite
     advance: Finite
 
@@ -230,12 +231,21 @@ def build_machine(config: MachineConfig, task: Task) -> Machine:
     else:
         control = task.control if heads.address_from == "control" else None
         built = TapeHeads(
-            width, config.slot_width, config.shift_width, heads.count, heads.window, control, heads.stay, heads.advance
+            width,
+            config.slot_width,
+            config.shift_width,
+            heads.count,
+            heads.window,
+            control,
+            heads.stay,
+            heads.advance,
+            heads.separate,
         )
-    inputs = task.inputs + built.read_width
+    inputs = built.read_width + (0 if task.traced else task.inputs)
     decider = (
         FeedForward(inputs, list(controller.hidden), controller.register)
         if isinstance(controller, FeedForwardConfig)
         else LSTM(inputs, [controller.width] * controller.layers)
     )
-    return Machine(decider, built, task.outputs, config.slots, config.memory_init, config.memory_value, config.weights_init)
+    outputs = 1 if task.traced else task.outputs
+    return Machine(decider, built, outputs, config.slots, config.memory_init, config.memory_value, config.weights_init)

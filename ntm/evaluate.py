@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +14,10 @@ from ntm import render, runs
 from ntm.command import command
 from ntm.config import Seed, UserError, auto_slots, check_slots, validate
 from ntm.machine import Machine
-from tasks import Task
+from ntm.turing.free import record, score_free
+from tasks import Batch, Task, Turing
 from tasks.base import Count, Lengths
+from tasks.turing import random_word
 
 CHUNK = 32
 """Sequences run at once."""
@@ -38,9 +41,13 @@ def evaluate(machine: Machine, task: Task, length: int, sequences: int, seed: in
     bit_errors = bits = wrong = 0
     with torch.inference_mode():
         for chunk in range(0, sequences, CHUNK):
-            batch = task.batch(seed, "test", chunk, min(CHUNK, sequences - chunk), (length, length))
-            batch = type(batch)(*(part.to(machine.output.weight.device) for part in batch))
-            score = task.score(machine(batch.inputs, slots=slots).logits, batch)
+            size = min(CHUNK, sequences - chunk)
+            if isinstance(task, Turing):
+                score = score_free(machine, task, np.random.default_rng([seed, chunk]), length, size)
+            else:
+                batch = task.batch(seed, "test", chunk, size, (length, length))
+                batch = Batch(*(part.to(machine.output.weight.device) for part in batch))
+                score = task.score(machine(batch.inputs, slots=slots).logits, batch)
             bit_errors += int(score.bit_errors.sum())
             bits += int(score.bits.sum())
             wrong += score.wrong_sequences
@@ -92,9 +99,12 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         }
         outputs["json"].write_text(json.dumps(report, indent=2) + "\n")
     if "png" in outputs:
-        probe = task.batch(seed, "test", 0, 1, (lengths[0], lengths[0]))
-        with torch.inference_mode():
-            output = machine(probe.inputs, slots=slots or auto_slots(machine, task, lengths[0]), record=True)
+        if isinstance(task, Turing):
+            probe, output = record(machine, task, random_word(np.random.default_rng(seed), task.pattern, lengths[0]))
+        else:
+            probe = task.batch(seed, "test", 0, 1, (lengths[0], lengths[0]))
+            with torch.inference_mode():
+                output = machine(probe.inputs, slots=slots or auto_slots(machine, task, lengths[0]), record=True)
         render.pictures(probe, output)["trace"].save(outputs["png"], format="PNG")
 
 

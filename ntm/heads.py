@@ -131,6 +131,7 @@ class TapeHeads(nn.Module):
 
     `window` lists the slots a head sees, as offsets from its own: [0] is its slot alone, [0, 1] the next one too.
     `control`, a list of input channels, makes gate, shift and sharpening a function of those channels only.
+    `separate` heads have a tape of their own each, side by side in the slots: head h owns the h-th M channels of H*M.
     """
 
     def __init__(
@@ -143,10 +144,12 @@ class TapeHeads(nn.Module):
         control: tuple[int, ...] | None = None,
         stay: float = 0.0,
         advance: float = 0.0,
+        separate: bool = False,
     ):
         super().__init__()
         self.heads = self.writers = heads
-        self.slot_width, self.shift_width = slot_width, shift_width
+        self.tapes = heads if separate else 1
+        self.slot_width, self.shift_width = self.tapes * slot_width, shift_width
         self.window = tuple(window)
         self.read_width = heads * len(window) * slot_width
         self.noise_width = heads * 2 * slot_width
@@ -178,10 +181,24 @@ class TapeHeads(nn.Module):
     ) -> HeadStep:
         """One tick from memory `slots` [B N M], the last weights and the home weights, both [B H N]."""
         p = self.parameters_of(hidden, x, noise)
-        slots = memory.add(memory.erase(slots, weights, p.erase), weights, p.add)
+        writing = self.by_tape(weights)
+        tapes = memory.erase(self.split(slots), writing, self.by_tape(p.erase))
+        slots = self.join(memory.add(tapes, writing, self.by_tape(p.add)))
         weights = addressing.interpolate(home, weights, p.gate)
         weights = addressing.sharpen(addressing.shift(weights, p.shift), p.sharpening)
         return HeadStep(weights, slots, self.read(slots, weights), p)
+
+    def split(self, slots: Tensor) -> Tensor:
+        """Memory as one tape after another: [B N M] to [B*tapes N M/tapes]."""
+        return slots if self.tapes == 1 else slots.unflatten(-1, (self.tapes, -1)).transpose(1, 2).flatten(0, 1)
+
+    def join(self, tapes: Tensor) -> Tensor:
+        """The inverse of `split`."""
+        return tapes if self.tapes == 1 else tapes.unflatten(0, (-1, self.tapes)).transpose(1, 2).flatten(2)
+
+    def by_tape(self, of_heads: Tensor) -> Tensor:
+        """Something of every head [B H ...], tape by tape: [B*tapes H/tapes ...]."""
+        return of_heads if self.tapes == 1 else of_heads.flatten(0, 1).unsqueeze(1)
 
     def used(self, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
         """Read weights and write weights of a tick: a head reads where it arrives, and wrote where it stood before."""
@@ -190,4 +207,4 @@ class TapeHeads(nn.Module):
     def read(self, slots: Tensor, weights: Tensor) -> Tensor:
         """Everything the heads see: [B H*len(window)*M], head by head, offset by offset."""
         seen = torch.stack([weights.roll(offset, -1) for offset in self.window], dim=2) if self.window != (0,) else weights
-        return memory.read(slots, seen.flatten(1, -2)).flatten(1)
+        return memory.read(self.split(slots), self.by_tape(seen).flatten(1, -2)).reshape(len(slots), -1)

@@ -12,8 +12,9 @@ from ntm.config import Config, auto_slots, build_machine
 from ntm.curriculum import Progress, advance, learning_rate
 from ntm.data import Draw, Longer
 from ntm.losses import masked_bits
+from ntm.machine import Output
 from ntm.optimizers import OPTIMIZERS
-from tasks import Score
+from tasks import Batch, Score
 
 
 class NonFiniteError(RuntimeError):
@@ -144,6 +145,15 @@ class LitMachine(L.LightningModule):
         noise_done = self.progress.noise >= self.config.curriculum.noise
         if config.stop_when_solved and self.solved_in_a_row >= config.val_patience and noise_done:
             self.trainer.should_stop = True
+
+    def probe(self, seed: int) -> tuple[Batch, Output, str]:
+        """One fixed sequence of the task, run and recorded, and a line that tells what the machine made of it."""
+        task, length = self.task, self.task.probe_length
+        batch = task.batch(seed, "val", 0, 1, (length, length))
+        batch = Batch(*(part.to(self.device) for part in batch))
+        with torch.no_grad():
+            output = self.machine(batch.inputs, slots=auto_slots(self.machine, task, length), record=True)
+        return batch, output, task.show(batch.inputs[0], (output.logits[0] > 0).float())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the configuration and the run's counters, all plain values: such a file is safe to load."""

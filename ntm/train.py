@@ -21,29 +21,35 @@ from ntm.config import Config, UserError, parse
 from ntm.data import TaskData
 from ntm.evaluate import evaluate, table
 from ntm.module import LitMachine, NonFiniteError
+from ntm.turing.learn import LitTrace, fitted
 
 KEPT = ("task", "machine", "seed")
 """What a resumed run may not change: it would no longer be the same run."""
 
 RUN_KEYS = ("run_dir", "resume")
 
+ALIASES = {"task": ("task", "name"), "turing": ("task", "table")}
+"""Short keys, and what they set."""
+
 
 @command("train")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check everything, then make the run's folder, train, and show what was learned."""
-    raw = {key: value for key, value in values.items() if key not in RUN_KEYS}
+    raw = {key: value for key, value in values.items() if key not in (*RUN_KEYS, "turing")}
     run_dir, resume = values["run_dir"], values["resume"]
     loaded = None
     if resume is not None:
         task = next((word.removeprefix("task=") for word in overrides if word.startswith("task=")), None)
         loaded = runs.load("resume", runs.find("resume", str(resume), prefer="last.ckpt", task=task))
         raw = resumed(loaded.raw, raw, overrides)
+    elif raw["task"].get("name") == "turing":
+        raw = fitted(raw)
     config = parse(raw)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
     L.seed_everything(config.seed, verbose=False)
     torch.set_num_threads(config.trainer.threads)
-    module = LitMachine(config, raw)
+    module = (LitTrace if config.task.traced else LitMachine)(config, raw)
     if loaded is not None and loaded.updates >= config.trainer.max_steps:
         steps = config.trainer.max_steps
         raise UserError(f"trainer.max_steps={steps}: this run has done {loaded.updates}; allowed: more than that")
@@ -75,8 +81,8 @@ def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str
         section, *rest = key.split(".")
         if section in RUN_KEYS or section.startswith("hydra"):
             continue
-        if key == "task":
-            section, rest = "task", ["name"]
+        if key in ALIASES:
+            section, *rest = ALIASES[key]
         if section in KEPT:
             if value_at(composed, section, rest) != value_at(saved, section, rest):
                 kept = value_at(saved, section, rest) if rest or section == "seed" else "what it was trained with"

@@ -66,6 +66,7 @@ class Task(ABC):
     probe_length: Count  # length of the one sequence that TensorBoard shows
 
     mixed: ClassVar[bool] = True  # rows of one batch may have different lengths
+    traced: ClassVar[bool] = False  # learned from a reference's steps: a batch shows what the machine sees of its own state
 
     @property
     @abstractmethod

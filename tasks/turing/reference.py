@@ -33,7 +33,7 @@ def execute(table: Table, word: Word, max_steps: int) -> Iterator[tuple[Step, Co
     state, tapes, heads = begin(table, word)
     for _ in range(max_steps):
         seen = tuple(tape.get(head, table.blank) for tape, head in zip(tapes, heads))
-        row = None if state in table.halt else table.rows[state, seen]
+        row = table.rows[state, seen]
         if row is None:
             return
         for tape, head, symbol in zip(tapes, heads, row.write):

@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A checked table. Every state that does not halt has an entry for every combination of symbols, one for each tape."""
+    """A checked table: every state has an entry for every combination of symbols, one symbol for each tape."""
 
     name: str
     symbols: tuple[str, ...]  # the blank is one of them
@@ -53,7 +53,7 @@ class Table:
     start: str
     halt: tuple[str, ...]
     tapes: int
-    rows: Mapping[tuple[str, tuple[str, ...]], Row | None] = field(repr=False, hash=False)  # None: no rule, halts on the spot
+    rows: Mapping[tuple[str, tuple[str, ...]], Row | None] = field(repr=False, hash=False)  # None: no rule, it halts
     input: str | None  # what words the machine is made for; see words.py
     about: str
     source: str | Mapping[str, Any] = field(repr=False, hash=False)  # what it was read from
@@ -61,20 +61,18 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What is odd about a table that may run all the same, in one line each."""
-        reached, frontier = {self.start}, [self.start]
-        stops = self.start in self.halt
+        reached, frontier, stops = {self.start}, [self.start], False
         following: dict[str, set[str | None]] = {}
         for (state, _), row in self.rows.items():
             following.setdefault(state, set()).add(None if row is None else row.state)
         while frontier:
-            for state in following.get(frontier.pop(), ()):
-                if state is None or state in self.halt:
-                    stops = True
-                elif state not in reached:
+            for state in following[frontier.pop()]:
+                stops = stops or state is None
+                if state is not None and state not in reached:
                     reached.add(state)
                     frontier.append(state)
-        lost = [state for state in self.states if state not in reached and state not in self.halt]
-        notes = [] if stops else ["no state that halts can be reached: this machine never halts"]
+        lost = [state for state in self.states if state not in reached]
+        notes = [] if stops else ["no halting state can be reached: this machine never halts"]
         return notes + ([f"states that cannot be reached: {', '.join(lost)}"] if lost else [])
 
 
@@ -181,6 +179,7 @@ def from_mapping(name: str, source: Mapping[str, Any]) -> Table:
     rows: dict[tuple[str, tuple[str, ...]], Row | None] = {}
     for state, given in table.items():
         rows |= state_rows(str(state), given, symbols, tapes, [*states, *halt])
+    rows |= dict.fromkeys(itertools.product(halt, itertools.product(symbols, repeat=tapes)))
     words = None if source.get("input") is None else str(source["input"])
     if words is not None:
         for part in itertools.chain(*parts(words, tapes)):

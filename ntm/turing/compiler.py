@@ -1,0 +1,61 @@
+"""Compile a Turing machine's table into the weights of a Machine with tape heads: nothing is learned, nothing simulated.
+
+The register holds the state as one-hot bits, a slot holds a symbol as one-hot channels, and each tape has a head of its own.
+One hidden ReLU unit stands for one row of the table. It is 1 where the register shows its state and every head reads its
+symbol, else 0; everything a row does, the next state, the symbols written and the moves, is then one column of weights.
+
+Why it is exact in float32 at any number of steps. A matching unit is 2(k + 1) - (2k + 1) = 1 on k tapes, any other at most -1
+before its ReLU, so an error of less than 1/(2k + 2) in what it sees cannot wake it: exactly one unit is on. Every logit is
+then within rounding of +-20 (heads.CLIP), and in float32
+  * sigmoid(20) is exactly 1, so a slot under a head keeps (1 - 1) of what it held: what is written does not depend on what
+    was there, and an error under a head is forgotten at once;
+  * the two moves not taken get exp(-40) = 4e-18 of the shift, and raised to the sharpening of 21 that is exactly 0: after
+    every tick the weights are exactly one-hot, and a slot under no head is multiplied by exactly 1 and has exactly 0 added;
+  * sigmoid(-20) = 2e-9 where a bit is 0 is all that is left, and it is the same at every tick: nothing accumulates.
+A state that halts does nothing for ever; the one output is above 0 at a tick that executed a row. `ntm.certify` proves all of
+this from the weights themselves.
+"""
+
+import torch
+
+from ntm.controllers import FeedForward
+from ntm.heads import CLIP, TapeHeads
+from ntm.machine import Machine
+from tasks.turing import Table
+
+SLOTS = 8
+"""Slots a machine is built with; a run adds as many as it needs at either end."""
+
+
+def compile_table(table: Table) -> Machine:
+    """The machine whose weights are the table."""
+    tapes, states, symbols = table.tapes, len(table.states), len(table.symbols)
+    rows = table.rows
+    heads = TapeHeads(len(rows), symbols, 3, tapes, separate=True)
+    controller = FeedForward(tapes * symbols, [len(rows)], register=states)
+    machine = Machine(controller, heads, outputs=1, slots=SLOTS, memory_value=0.0)
+    see, feedback = machine.controller.layers[0], machine.controller.feedback
+    with torch.no_grad():
+        for parameter in machine.parameters():
+            parameter.zero_()
+        feedback.bias.fill_(-CLIP)
+        machine.output.bias.fill_(-CLIP)
+        values, erase = machine.heads.writing.bias.view(tapes, 2, symbols).unbind(1)
+        values.fill_(-CLIP)
+        erase.fill_(CLIP)
+        gate, sharpening, moves = machine.heads.addressing.bias.view(tapes, 5).split([1, 1, 3], dim=1)
+        for part, value in ((gate, -CLIP), (sharpening, CLIP), (moves, -CLIP)):
+            part.fill_(value)
+        written = machine.heads.writing.weight.view(tapes, 2, symbols, len(rows))[:, 0]
+        moved = machine.heads.addressing.weight.view(tapes, 5, len(rows))[:, 2:]
+        for unit, ((state, seen), row) in enumerate(rows.items()):
+            see.weight[unit, tapes * symbols + table.states.index(state)] = 2
+            see.bias[unit] = -(2 * tapes + 1)
+            next_state, write, move = (state, seen, (0,) * tapes) if row is None else (row.state, row.write, row.move)
+            feedback.weight[table.states.index(next_state), unit] = 2 * CLIP
+            machine.output.weight[0, unit] = 0 if row is None else 2 * CLIP
+            for tape in range(tapes):
+                see.weight[unit, tape * symbols + table.symbols.index(seen[tape])] = 2
+                written[tape, table.symbols.index(write[tape]), unit] = 2 * CLIP
+                moved[tape, 1 + move[tape], unit] = 2 * CLIP
+    return machine.eval()

@@ -1,0 +1,90 @@
+"""What a machine decides for a register and the symbols under its heads: one real tick of the network, read as symbols.
+
+A tick of a machine whose values are all near 0 or 1 depends on the register and on what the heads see, nothing else. So a
+decision is made once, by `Machine.advance` on a tape of three slots, and remembered: the discrete path of run.py.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ntm.machine import Machine, State
+from tasks.turing import Table
+
+TOLERANCE = 0.01
+"""How far from 0 or 1 a value may be and still count as a bit."""
+
+Code = tuple[int, ...]
+"""The bits of a register."""
+
+
+class NotDiscreteError(RuntimeError):
+    """A value that should be a bit, or a head that should stand on one slot, is between."""
+
+
+class Decision(NamedTuple):
+    """What one tick does."""
+
+    write: tuple[str, ...]  # a symbol for each tape
+    move: tuple[int, ...]  # -1, 0 or +1 for each tape
+    code: Code  # the register after it
+    running: bool  # False: nothing was executed, the machine has halted
+
+
+class Decisions(dict[tuple[Code, tuple[str, ...]], Decision]):
+    """Decisions of one machine for a table's symbols, made when first asked for; raises NotDiscreteError."""
+
+    def __init__(self, machine: Machine, table: Table):
+        super().__init__()
+        self.machine, self.table = machine, table
+
+    def __missing__(self, key: tuple[Code, tuple[str, ...]]) -> Decision:
+        self[key] = decision = decide(self.machine, self.table, *key)
+        return decision
+
+
+def decide(machine: Machine, table: Table, code: Code, seen: tuple[str, ...]) -> Decision:
+    """One tick from a register and the symbols seen; raises NotDiscreteError where the outcome is not one of symbols."""
+    where = f"register {name_of(table, code)}, symbols {' '.join(seen)}"
+    blank = encode(table, (table.blank,) * table.tapes)
+    memory = torch.stack([blank, encode(table, seen), blank]).unsqueeze(0)
+    weights = torch.tensor([0.0, 1.0, 0.0]).expand(1, table.tapes, 3)
+    controller = machine.controller.initial_state(1)._replace(register=torch.tensor([code], dtype=torch.float32))
+    with torch.inference_mode():
+        state = State(memory, weights, weights, machine.heads.read(memory, weights), controller)
+        logits, after, _ = machine.advance(memory.new_zeros(1, 0), state)
+    written = bits(after.memory[0, 1], f"{where}: what is written").view(table.tapes, -1)
+    if not written.sum(-1).eq(1).all():
+        raise NotDiscreteError(f"{where}: what is written is no symbol")
+    return Decision(
+        write=tuple(table.symbols[n] for n in written.argmax(-1).tolist()),
+        move=tuple(n - 1 for n in bits(after.weights[0], f"{where}: where a head goes").argmax(-1).tolist()),
+        code=tuple(bits(after.controller.register[0], f"{where}: the next register").int().tolist()),
+        running=bool(bits(logits[0].sigmoid(), f"{where}: the output")[0]),
+    )
+
+
+def bits(values: Tensor, what: str) -> Tensor:
+    """Values rounded to 0 or 1; raises NotDiscreteError where one is further than TOLERANCE from both."""
+    rounded = values.round()
+    if not (values - rounded).abs().le(TOLERANCE).all() or not ((rounded == 0) | (rounded == 1)).all():
+        raise NotDiscreteError(f"{what} is not near 0 or 1: {' '.join(f'{value:.3g}' for value in values.flatten().tolist())}")
+    return rounded
+
+
+def encode(table: Table, seen: tuple[str, ...]) -> Tensor:
+    """One slot [H*M] holding a symbol for each tape, one-hot."""
+    one_hot = torch.zeros(table.tapes, len(table.symbols))
+    one_hot[range(table.tapes), [table.symbols.index(symbol) for symbol in seen]] = 1
+    return one_hot.flatten()
+
+
+def code_of(table: Table, state: str) -> Code:
+    """The register of a state: one-hot, in the order of the table's states."""
+    return tuple(int(state == other) for other in table.states)
+
+
+def name_of(table: Table, code: Code) -> str:
+    """The state that a register shows, or its bits where it shows none."""
+    return table.states[code.index(1)] if sum(code) == 1 else "".join(map(str, code))

@@ -1,0 +1,97 @@
+"""Learn a state table from traces: every tick of an execution is one example, from what a machine sees to what it must do.
+
+The machine has the same shape as a compiled one and starts from random weights. Nothing is unrolled: a tick is supervised on
+the logits of its own register, writing and moving, and only afterwards does the machine run free, on what it wrote itself.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ntm.config import UserError
+from ntm.data import Draw, Longer
+from ntm.losses import masked_bits
+from ntm.machine import Machine, Output
+from ntm.module import LitMachine, Tally
+from ntm.turing.free import compare, record
+from tasks import Batch, Turing
+from tasks.turing import random_word, read_table
+
+def fitted(raw: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the table itself instead of its name or file, and with the sizes it asks for instead of `auto`.
+
+    Raises UserError for a table that cannot be read, and for other sizes.
+    """
+    try:
+        table = read_table(str(raw["task"].get("table")))
+    except ValueError as error:
+        raise UserError(f"turing={raw['task'].get('table')}: {error}") from None
+    asked: Mapping[tuple[str, ...], Any] = {
+        ("controller", "kind"): "feedforward",
+        ("controller", "register"): len(table.states),
+        ("heads", "kind"): "tape",
+        ("heads", "count"): table.tapes,
+        ("heads", "window"): [0],
+        ("heads", "address_from"): "hidden",
+        ("heads", "separate"): True,
+        ("slot_width",): len(table.symbols),
+        ("shift_width",): 3,
+    }
+    machine = {key: dict(value) if isinstance(value, dict) else value for key, value in raw["machine"].items()}
+    for path, value in asked.items():
+        part = machine if len(path) == 1 else machine[path[0]]
+        given = part.get(path[-1], "auto")
+        if given not in ("auto", value):
+            raise UserError(f"machine.{'.'.join(path)}={given}: this table needs {value}; allowed: {value}, auto")
+        part[path[-1]] = value
+    source = table.source if isinstance(table.source, str) else plain(table.source)
+    return {**raw, "machine": machine, "task": {**raw["task"], "table": source}}
+
+
+def plain(source: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping as dicts, lists and texts only, as checkpoints hold it."""
+    return json.loads(json.dumps(source))
+
+
+def decide_logits(machine: Machine, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of all that a tick decides, from what the machine sees [... R+Q] of its tapes and its register.
+
+    First what a trace tells [... O], in the order of tasks/turing/task.py; then, for each tape, the erase gates, the gate
+    that goes home and the sharpening, which a trace need not tell: always overwrite, never go home, stay sharp.
+    """
+    heads, controller = machine.heads, machine.controller
+    hidden = controller.layers(seen)
+    values, erase = heads.writing(hidden).unflatten(-1, (heads.heads, -1)).chunk(2, dim=-1)
+    gate, sharpening, moves = heads.addressing(hidden).unflatten(-1, (heads.heads, -1)).split([1, 1, 3], dim=-1)
+    hidden_and_reads = torch.cat([hidden, seen[..., : heads.read_width]], dim=-1)
+    told = [controller.feedback(hidden), values.flatten(-2), moves.flatten(-2), machine.output(hidden_and_reads)]
+    fixed = [erase.flatten(-2), sharpening.flatten(-2), -gate.flatten(-2)]
+    return torch.cat(told, dim=-1), torch.cat(fixed, dim=-1)
+
+
+class LitTrace(LitMachine):
+    """A machine that learns from the steps of a reference."""
+
+    task: Turing
+
+    def training_step(self, draw: Draw, index: int) -> Tensor:
+        """Loss in bits per bit that a tick decides."""
+        told, fixed = decide_logits(self.machine, draw.batch.inputs)
+        self.latest, self.stage = self.task.score(told.detach(), draw.batch), draw.stage
+        targets = torch.cat([draw.batch.targets, torch.ones_like(fixed)], dim=-1)
+        return masked_bits(torch.cat([told, fixed], dim=-1), draw.batch._replace(targets=targets))
+
+    def validation_step(self, longer: Longer, index: int) -> None:
+        """Score single ticks of longer executions."""
+        told, _ = decide_logits(self.machine, longer.batch.inputs)
+        self.tallies.append(Tally(longer.length, masked_bits(told, longer.batch).item(), self.task.score(told, longer.batch)))
+
+    def probe(self, seed: int) -> tuple[Batch, Output, str]:
+        """One fixed word, run free."""
+        word = random_word(np.random.default_rng(seed), self.task.pattern, self.task.probe_length)
+        batch, output = record(self.machine, self.task, word)
+        return batch, output, compare(self.machine, self.task.table, word).line

@@ -1,0 +1,21 @@
+"""Turing machines as data: tables, words, and the slow reference. `ntm.turing` makes networks of them."""
+
+from tasks.turing.reference import Configuration, Step, begin, execute
+from tasks.turing.table import Row, Table, read_table, shipped
+from tasks.turing.words import Word, every_word, parts, random_word, read_word
+
+__all__ = [
+    "Configuration",
+    "Row",
+    "Step",
+    "Table",
+    "Word",
+    "begin",
+    "every_word",
+    "execute",
+    "parts",
+    "random_word",
+    "read_table",
+    "read_word",
+    "shipped",
+]
