@@ -1,0 +1,181 @@
+"""How far every gate is from flipping, in real arithmetic and in float32: the part of a certificate that is about numbers.
+
+Around each combination of register and symbols that can occur lies a box: the register's bits may be off by `register`, what
+is read by `read`. Through the controller the box is followed soundly: unit by unit as an exact linear map of the box where
+a ReLU keeps its side in the whole box, as an interval where it may not, and with float32's own rounding added. Each logit
+keeps a margin, its distance from 0 less the radius of its box; a margin m leaves an error of at most sigmoid(-m) in its bit.
+The errors after a tick follow from the margins; `settle` looks for errors that reproduce themselves. Where it finds them, a
+tick from inside the boxes ends inside the boxes, so by induction every tick of every run does what the decisions say.
+
+Letters: X combinations, C units, R what is read, Q register, L logits.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ntm.addressing import WEIGHT_EPSILON
+from ntm.heads import CLIP
+from ntm.machine import Machine
+from ntm.turing.decisions import Code, Decision, encode
+from tasks.turing import Table
+
+ROUNDING = 2.0**-24
+"""Unit roundoff of float32."""
+FUNCTION = 1e-6
+"""Relative error granted to float32's exp, log, sigmoid, softmax and softplus, and to the few products around them."""
+MOST_SLOTS = 2.0**40
+VANISHES = 2.0**-150
+"""Under this float32 rounds to 0."""
+
+
+class Errors(NamedTuple):
+    """Bounds on how far the machine's values are from the symbols they stand for."""
+
+    register: float  # of a bit of the register
+    slot: float  # of a channel of a slot, when the head has just written it
+    off_head: float  # weight that lies on all other slots together
+
+
+class Margins(NamedTuple):
+    """The smallest margins of all combinations, in units of a logit; below 0 a gate may flip."""
+
+    register: float
+    written: float
+    erase: float  # towards overwriting
+    stay: float  # towards not going home
+    move: float  # of the move taken over each other
+    running: float
+    sharpening: float  # the least power, at least 1
+
+
+class Bounds(NamedTuple):
+    """A proof about numbers, or the reason why there is none."""
+
+    margins: Margins
+    errors: Errors
+    settled: bool  # the errors reproduce themselves
+
+
+def last_layer(machine: Machine) -> tuple[np.ndarray, np.ndarray]:
+    """Weights [L C] and biases [L] of everything that a tick decides: register, writing, addressing, output."""
+    layers = [machine.controller.feedback, machine.heads.writing, machine.heads.addressing]
+    width = machine.controller.width
+    weights = [layer.weight for layer in layers] + [machine.output.weight[:, :width]]
+    biases = [layer.bias for layer in layers] + [machine.output.bias]
+    return tuple(torch.cat(list(parts)).detach().double().numpy() for parts in (weights, biases))  # type: ignore[return-value]
+
+
+def box(machine: Machine, centre: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre [L] and radius [L] of the logits, from what the controller sees [R+Q] and how far that may be off [R+Q]."""
+    linear = np.eye(len(centre))  # deviation of the units = linear @ deviation of what is seen, plus at most loose
+    loose = np.zeros(len(centre))
+    units = centre
+    layers = [layer for layer in machine.controller.layers if isinstance(layer, torch.nn.Linear)]
+    tensors = [(layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in layers]
+    for weight, bias in tensors:
+        alive = np.flatnonzero(np.abs(units) + np.abs(linear).sum(1) + loose)
+        w = weight[:, alive]
+        value = w @ units[alive] + bias
+        linear, loose = w @ linear[alive], np.abs(w) @ loose[alive] + rounding(w, units[alive], bias)
+        radius = np.abs(linear) @ spread + loose
+        on, off = value - radius > 0, value + radius < 0
+        units = np.where(off, 0.0, np.maximum(value, 0.0))
+        linear = np.where(on[:, None], linear, 0.0)
+        loose = np.where(on, loose, np.where(off, 0.0, radius))
+    weight, bias = last_layer(machine)
+    alive = np.flatnonzero(np.abs(units) + np.abs(linear).sum(1) + loose)
+    w = weight[:, alive]
+    radius = np.abs(w @ linear[alive]) @ spread + np.abs(w) @ loose[alive] + rounding(w, units[alive], bias)
+    return w @ units[alive] + bias, radius
+
+
+def rounding(weight: np.ndarray, units: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The most that float32 may be off in weight @ units + bias, in any order of summation (with a factor 2 to spare)."""
+    terms = len(units) + 2
+    return 2 * terms * ROUNDING * (np.abs(weight) @ np.abs(units) + np.abs(bias))
+
+
+def bounds(machine: Machine, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision]) -> Bounds:
+    """Margins and errors over every combination that can occur, and whether the errors reproduce themselves."""
+    errors = Errors(FUNCTION, FUNCTION, VANISHES)
+    for _ in range(50):
+        margins = smallest(machine, table, reached, errors)
+        after = one_tick(margins, errors)
+        if not np.isfinite(np.array([*margins, *after])).all() or min(margins) <= 0 or max(after) > 0.5:
+            return Bounds(margins, after, False)
+        if all(new <= old for new, old in zip(after, errors)):
+            return Bounds(margins, errors, True)
+        errors = Errors(*(max(old, 1.1 * new) for new, old in zip(after, errors)))
+    return Bounds(margins, errors, False)
+
+
+def smallest(
+    machine: Machine, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision], errors: Errors
+) -> Margins:
+    """The smallest margins of all combinations within the boxes of these errors."""
+    read = errors.slot + 2 * errors.off_head
+    spread = np.repeat([read, errors.register], [machine.heads.read_width, machine.controller.register])
+    each = [margins_at(machine, table, code, seen, decision, spread) for (code, seen), decision in reached.items()]
+    return Margins(*np.min(np.array(each), axis=0).tolist())
+
+
+def margins_at(
+    machine: Machine, table: Table, code: Code, seen: tuple[str, ...], decision: Decision, spread: np.ndarray
+) -> Margins:
+    """The margins of one combination, towards what its decision says."""
+    tapes, symbols = table.tapes, len(table.symbols)
+    read = encode(table, seen).double().numpy()
+    logits, radius = box(machine, np.concatenate([read, np.array(code, dtype=float)]), spread)
+    sizes = np.cumsum([len(code), tapes * 2 * symbols, tapes * 5])
+    register, writing, addressing, running = np.split(logits, sizes)
+    r_register, r_writing, r_addressing, r_running = np.split(radius, sizes)
+    (values, erase), (r_values, r_erase) = (part.reshape(tapes, 2, symbols).transpose(1, 0, 2) for part in (writing, r_writing))
+    address, r_address = addressing.reshape(tapes, 5), r_addressing.reshape(tapes, 5)
+    written = encode(table, decision.write).double().numpy().reshape(tapes, symbols)
+    low, high = np.clip(address - r_address, -CLIP, CLIP), np.clip(address + r_address, -CLIP, CLIP)
+    gaps = [
+        low[tape, 3 + move] - high[tape, 3 + other]
+        for tape, move in enumerate(decision.move)
+        for other in (-1, 0, 1)
+        if other != move
+    ]
+    # The output also sees what is read after the tick: any symbol of each tape.
+    tail = machine.output.weight[0, machine.controller.width :].detach().double().numpy().reshape(tapes, symbols)
+    after = np.abs(tail).max(1).sum() + np.abs(tail).sum() * spread.max()
+    return Margins(
+        register=float((np.where(code_bits(decision.code), register, -register) - r_register).min()),
+        written=float(np.clip(np.where(written > 0, values, -values) - r_values, -CLIP, CLIP).min()),
+        erase=float(np.clip(erase - r_erase, -CLIP, CLIP).min()),
+        stay=float(-high[:, 0].max()),
+        move=float(min(gaps)),
+        running=float((running[0] if decision.running else -running[0]) - r_running[0] - after),
+        sharpening=float(1 + np.logaddexp(0, low[:, 1].min())),
+    )
+
+
+def code_bits(code: Iterable[int]) -> np.ndarray:
+    """A register as truth values."""
+    return np.array(list(code)) > 0
+
+
+def one_tick(margins: Margins, errors: Errors) -> Errors:
+    """The errors after a tick that began within `errors`.
+
+    Under its head a slot keeps at most off_head + (1 - erase) of what it held, so its old error is forgotten. The share of
+    weight that leaves the head, to home, to other moves and from before, is raised to the power of the sharpening; slots that
+    hold next to nothing count as WEIGHT_EPSILON each.
+    """
+
+    def flips(margin: float) -> float:
+        return float(1 / (1 + np.exp(margin)))
+
+    keeps = errors.off_head + flips(margins.erase)
+    slot = keeps * (1 + errors.slot) + flips(margins.written)
+    strays = 2 * np.exp(-margins.move)
+    on = (1 - flips(margins.stay)) * (1 - errors.off_head) / (1 + strays)
+    power = margins.sharpening * (1 - FUNCTION)
+    off = ((1 - on) / on * (1 + FUNCTION)) ** power + MOST_SLOTS * (WEIGHT_EPSILON / on) ** power
+    return Errors(flips(margins.register) + FUNCTION, slot + FUNCTION, max(off, VANISHES))
