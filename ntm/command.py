@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 CONFIG_DIR = next(folder for folder in (HERE.parent / "configs", HERE / "configs") if (folder / "train.yaml").exists())
 
 TEXTS = {"train": ("turing",), "turing": ("machine", "input", "simulate"), "certify": ("run", "reference")}
-"""Keys of each command whose value is a text whatever it looks like: `input=0110` is no number, `input=1,0` no list."""
+"""Keys of each command that are texts whatever they look like, and not for Hydra: `input=0110` is no number, `1,0` no list."""
 
 OPTIONAL = ("experiment", "debug", "")
 """Groups of which nothing need be chosen."""
@@ -33,18 +33,23 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
     """
 
     def decorate(body: Callable[[dict[str, Any], list[str]], None]) -> Callable[[], None]:
+        texts: dict[str, str] = {}
+
         @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)
         def composed(config: DictConfig) -> None:
             values = OmegaConf.to_container(config, resolve=True)
             assert isinstance(values, dict)
+            overrides = [*HydraConfig.get().overrides.task, *(f"{key}={value}" for key, value in texts.items())]
             try:
-                body({str(key): value for key, value in values.items()}, list(HydraConfig.get().overrides.task))
+                body({str(key): value for key, value in values.items()} | texts, overrides)
             except UserError as error:  # here: what leaves this function, Hydra comments on
                 fail(name, str(error))
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
-            sys.argv[1:] = [quoted(word, TEXTS.get(name, ())) for word in sys.argv[1:]]
+            words = [word.partition("=") for word in sys.argv[1:]]
+            texts.update({key: value for key, equals, value in words if equals and key in TEXTS.get(name, ())})
+            sys.argv[1:] = ["".join(word) for word in words if not (word[1] and word[0] in texts)]
             for word in sys.argv[1:]:
                 group, _, choice = word.partition("=")
                 choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
@@ -58,14 +63,6 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
         return main
 
     return decorate
-
-
-def quoted(word: str, keys: tuple[str, ...]) -> str:
-    """A command line's word with its value in quotes for Hydra, where its key is one of `keys`."""
-    key, equals, value = word.partition("=")
-    if key not in keys or not equals or (len(value) > 1 and value[0] == value[-1] and value[0] in "'\""):
-        return word
-    return f"{key}='{value.replace(chr(39), chr(92) + chr(39))}'"
 
 
 def defaults(*choices: str) -> dict[str, Any]:

@@ -36,6 +36,10 @@ ALIASES = {"task": ("task", "name"), "turing": ("task", "table")}
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check everything, then make the run's folder, train, and show what was learned."""
     raw = {key: value for key, value in values.items() if key not in (*RUN_KEYS, "turing")}
+    if "turing" in values:
+        if raw["task"].get("name") != "turing":
+            raise UserError(f"turing={values['turing']}: no such key of task={raw['task'].get('name')}; allowed: with task=turing")
+        raw["task"]["table"] = values["turing"]
     run_dir, resume = values["run_dir"], values["resume"]
     loaded = None
     if resume is not None:

@@ -19,9 +19,6 @@ from torch import Tensor
 from tasks.base import STRICT, Batch, Count, Lengths, Range, Task, pad
 from tasks.copy import vectors
 
-LARGEST = 0.2
-"""Share of training sequences that have the most vectors, and of those that have the most repeats, beside the uniform draw."""
-
 BUCKETS = 4
 """Training sequences drawn for each one that is used."""
 
@@ -74,14 +71,9 @@ class RepeatCopy(Task):
         if split != "train":
             return super().batch(seed, split, index, size, lengths)
         random = np.random.default_rng([seed, index])
-        vectors, repeats = (self.extremes(random, bounds, BUCKETS * size) for bounds in (self.lengths, self.repeats))
+        vectors, repeats = (random.integers(low, high + 1, BUCKETS * size) for low, high in (self.lengths, self.repeats))
         bucket = np.argsort(vectors * (repeats + 1)).reshape(BUCKETS, size)[random.integers(BUCKETS)]
         return pad([self.repeated(random, int(vectors[row]), int(repeats[row])) for row in bucket])
-
-    def extremes(self, random: np.random.Generator, bounds: tuple[int, int], size: int) -> np.ndarray:
-        """Whole numbers within bounds, the largest of them a `LARGEST` share more often: it has no neighbour above to learn from."""
-        drawn = random.integers(bounds[0], bounds[1] + 1, size)
-        return np.where(random.random(size) < LARGEST, bounds[1], drawn)
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         return self.repeated(random, length, int(random.integers(self.repeats[0], self.repeats[1] + 1)))

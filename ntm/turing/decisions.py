@@ -1,7 +1,7 @@
 """What a machine decides for a register and the symbols under its heads: one real tick of the network, read as symbols.
 
 A tick of a machine whose values are all near 0 or 1 depends on the register and on what the heads see, nothing else. So a
-decision is made once, by `Machine.advance` on a tape of three slots, and remembered: the discrete path of run.py.
+decision is made once, by `Machine.advance` on a tape of seven slots, and remembered: the discrete path of run.py.
 """
 
 from typing import NamedTuple
@@ -14,6 +14,9 @@ from tasks.turing import Table
 
 TOLERANCE = 0.01
 """How far from 0 or 1 a value may be and still count as a bit."""
+
+HERE = 3
+"""Slot of the head in the tape that a decision is made on; home is slot 0, out of reach of a move."""
 
 Code = tuple[int, ...]
 """The bits of a register."""
@@ -48,18 +51,21 @@ def decide(machine: Machine, table: Table, code: Code, seen: tuple[str, ...]) ->
     """One tick from a register and the symbols seen; raises NotDiscreteError where the outcome is not one of symbols."""
     where = f"register {name_of(table, code)}, symbols {' '.join(seen)}"
     blank = encode(table, (table.blank,) * table.tapes)
-    memory = torch.stack([blank, encode(table, seen), blank]).unsqueeze(0)
-    weights = torch.tensor([0.0, 1.0, 0.0]).expand(1, table.tapes, 3)
+    memory = torch.stack([*[blank] * HERE, encode(table, seen), *[blank] * HERE]).unsqueeze(0)
+    home, weights = torch.eye(2 * HERE + 1)[[0, HERE]].unsqueeze(1).expand(-1, table.tapes, -1).unsqueeze(1)
     controller = machine.controller.initial_state(1)._replace(register=torch.tensor([code], dtype=torch.float32))
     with torch.inference_mode():
-        state = State(memory, weights, weights, machine.heads.read(memory, weights), controller)
+        state = State(memory, weights, home, machine.heads.read(memory, weights), controller)
         logits, after, _ = machine.advance(memory.new_zeros(1, 0), state)
-    written = bits(after.memory[0, 1], f"{where}: what is written").view(table.tapes, -1)
+    written = bits(after.memory[0, HERE], f"{where}: what is written").view(table.tapes, -1)
     if not written.sum(-1).eq(1).all():
         raise NotDiscreteError(f"{where}: what is written is no symbol")
+    move = [slot - HERE for slot in bits(after.weights[0], f"{where}: where a head goes").argmax(-1).tolist()]
+    if max(move, key=abs) not in (-1, 0, 1):
+        raise NotDiscreteError(f"{where}: a head goes home, or further than one cell")
     return Decision(
         write=tuple(table.symbols[n] for n in written.argmax(-1).tolist()),
-        move=tuple(n - 1 for n in bits(after.weights[0], f"{where}: where a head goes").argmax(-1).tolist()),
+        move=tuple(move),
         code=tuple(bits(after.controller.register[0], f"{where}: the next register").int().tolist()),
         running=bool(bits(logits[0].sigmoid(), f"{where}: the output")[0]),
     )

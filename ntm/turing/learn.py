@@ -4,32 +4,30 @@ The machine has the same shape as a compiled one and starts from random weights.
 the logits of its own register, writing and moving, and only afterwards does the machine run free, on what it wrote itself.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ntm.config import UserError
+from ntm.config import Config, UserError
 from ntm.data import Draw, Longer
 from ntm.losses import masked_bits
 from ntm.machine import Machine, Output
 from ntm.module import LitMachine, Tally
 from ntm.turing.free import compare, record
+from ntm.turing.load import plain, table_of
 from tasks import Batch, Turing
-from tasks.turing import random_word, read_table
+from tasks.turing import random_word
 
 def fitted(raw: dict[str, Any]) -> dict[str, Any]:
     """The configuration with the table itself instead of its name or file, and with the sizes it asks for instead of `auto`.
 
     Raises UserError for a table that cannot be read, and for other sizes.
     """
-    try:
-        table = read_table(str(raw["task"].get("table")))
-    except ValueError as error:
-        raise UserError(f"turing={raw['task'].get('table')}: {error}") from None
+    table = table_of("turing", str(raw["task"].get("table") or ""))
     asked: Mapping[tuple[str, ...], Any] = {
         ("controller", "kind"): "feedforward",
         ("controller", "register"): len(table.states),
@@ -48,13 +46,7 @@ def fitted(raw: dict[str, Any]) -> dict[str, Any]:
         if given not in ("auto", value):
             raise UserError(f"machine.{'.'.join(path)}={given}: this table needs {value}; allowed: {value}, auto")
         part[path[-1]] = value
-    source = table.source if isinstance(table.source, str) else plain(table.source)
-    return {**raw, "machine": machine, "task": {**raw["task"], "table": source}}
-
-
-def plain(source: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping as dicts, lists and texts only, as checkpoints hold it."""
-    return json.loads(json.dumps(source))
+    return {**raw, "machine": machine, "task": {**raw["task"], "table": plain(table)}}
 
 
 def decide_logits(machine: Machine, seen: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,8 +59,8 @@ def decide_logits(machine: Machine, seen: Tensor) -> tuple[Tensor, Tensor]:
     hidden = controller.layers(seen)
     values, erase = heads.writing(hidden).unflatten(-1, (heads.heads, -1)).chunk(2, dim=-1)
     gate, sharpening, moves = heads.addressing(hidden).unflatten(-1, (heads.heads, -1)).split([1, 1, 3], dim=-1)
-    hidden_and_reads = torch.cat([hidden, seen[..., : heads.read_width]], dim=-1)
-    told = [controller.feedback(hidden), values.flatten(-2), moves.flatten(-2), machine.output(hidden_and_reads)]
+    running = F.linear(hidden, machine.output.weight[:, : controller.width], machine.output.bias)
+    told = [controller.feedback(hidden), values.flatten(-2), moves.flatten(-2), running]
     fixed = [erase.flatten(-2), sharpening.flatten(-2), -gate.flatten(-2)]
     return torch.cat(told, dim=-1), torch.cat(fixed, dim=-1)
 
@@ -77,6 +69,12 @@ class LitTrace(LitMachine):
     """A machine that learns from the steps of a reference."""
 
     task: Turing
+
+    def __init__(self, config: Config, raw: dict[str, Any]):
+        super().__init__(config, raw)
+        # The output would see what is read after the tick, which no example shows: it is to listen to the controller alone.
+        with torch.no_grad():
+            self.machine.output.weight[:, self.machine.controller.width :] = 0
 
     def training_step(self, draw: Draw, index: int) -> Tensor:
         """Loss in bits per bit that a tick decides."""

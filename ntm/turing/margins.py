@@ -26,6 +26,8 @@ ROUNDING = 2.0**-24
 """Unit roundoff of float32."""
 FUNCTION = 1e-6
 """Relative error granted to float32's exp, log, sigmoid, softmax and softplus, and to the few products around them."""
+DRIFT = 1e-6
+"""Error granted to a slot that no head visits for a long time: see `Bounds.ticks`."""
 MOST_SLOTS = 2.0**40
 VANISHES = 2.0**-150
 """Under this float32 rounds to 0."""
@@ -58,38 +60,68 @@ class Bounds(NamedTuple):
     errors: Errors
     settled: bool  # the errors reproduce themselves
 
+    @property
+    def ticks(self) -> float:
+        """Ticks for which a slot may be left alone before stray weight has moved it by DRIFT, in real arithmetic."""
+        return DRIFT / (2 * self.errors.off_head)
 
-def last_layer(machine: Machine) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [L C] and biases [L] of everything that a tick decides: register, writing, addressing, output."""
+    @property
+    def forever(self) -> bool:
+        """Whether stray weight is 0 in float32, so that a slot left alone does not move at all."""
+        return self.settled and self.errors.off_head <= VANISHES
+
+    @property
+    def kept(self) -> float:
+        """The share of its old error that a slot keeps under a head: far below 1, errors are forgotten."""
+        return self.errors.off_head + flips(self.margins.erase)
+
+
+def flips(margin: float) -> float:
+    """How far a gate with this margin may be from 0 or 1."""
+    return float(1 / (1 + np.exp(margin)))
+
+
+class Layers(NamedTuple):
+    """The network of one tick as weights and biases in float64."""
+
+    hidden: list[tuple[np.ndarray, np.ndarray]]
+    last: tuple[np.ndarray, np.ndarray]  # [L C], [L]: register, writing, addressing, output
+    tail: np.ndarray  # [R], what the output makes of the reads after the tick
+
+
+def layers_of(machine: Machine) -> Layers:
+    """The weights of a machine as a certificate needs them."""
+
+    def exact(tensor: torch.Tensor) -> np.ndarray:
+        return tensor.detach().double().numpy()
+
+    hidden = [(exact(layer.weight), exact(layer.bias)) for layer in machine.controller.layers if isinstance(layer, torch.nn.Linear)]
     layers = [machine.controller.feedback, machine.heads.writing, machine.heads.addressing]
     width = machine.controller.width
-    weights = [layer.weight for layer in layers] + [machine.output.weight[:, :width]]
-    biases = [layer.bias for layer in layers] + [machine.output.bias]
-    return tuple(torch.cat(list(parts)).detach().double().numpy() for parts in (weights, biases))  # type: ignore[return-value]
+    weights = torch.cat([*(layer.weight for layer in layers), machine.output.weight[:, :width]])
+    biases = torch.cat([*(layer.bias for layer in layers), machine.output.bias])
+    return Layers(hidden, (exact(weights), exact(biases)), exact(machine.output.weight[0, width:]))
 
 
-def box(machine: Machine, centre: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def box(layers: Layers, centre: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre [L] and radius [L] of the logits, from what the controller sees [R+Q] and how far that may be off [R+Q]."""
-    linear = np.eye(len(centre))  # deviation of the units = linear @ deviation of what is seen, plus at most loose
-    loose = np.zeros(len(centre))
-    units = centre
-    layers = [layer for layer in machine.controller.layers if isinstance(layer, torch.nn.Linear)]
-    tensors = [(layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in layers]
-    for weight, bias in tensors:
-        alive = np.flatnonzero(np.abs(units) + np.abs(linear).sum(1) + loose)
+    # Deviation of the units = linear @ deviation of what is seen, plus at most loose. Units that are surely 0 are left out.
+    units, linear, loose, alive = centre, None, np.zeros(len(centre)), np.arange(len(centre))
+    for weight, bias in layers.hidden:
         w = weight[:, alive]
-        value = w @ units[alive] + bias
-        linear, loose = w @ linear[alive], np.abs(w) @ loose[alive] + rounding(w, units[alive], bias)
-        radius = np.abs(linear) @ spread + loose
-        on, off = value - radius > 0, value + radius < 0
-        units = np.where(off, 0.0, np.maximum(value, 0.0))
-        linear = np.where(on[:, None], linear, 0.0)
-        loose = np.where(on, loose, np.where(off, 0.0, radius))
-    weight, bias = last_layer(machine)
-    alive = np.flatnonzero(np.abs(units) + np.abs(linear).sum(1) + loose)
+        value, error = w @ units + bias, np.abs(w) @ loose + rounding(w, units, bias)
+        through = w if linear is None else w @ linear
+        radius = np.abs(through) @ spread + error
+        alive = np.flatnonzero(value + radius >= 0)
+        on = (value - radius)[alive] > 0
+        units = np.maximum(value[alive], 0.0)
+        linear = np.where(on[:, None], through[alive], 0.0)
+        loose = np.where(on, error[alive], radius[alive])
+    assert linear is not None, "a controller has a hidden layer"
+    weight, bias = layers.last
     w = weight[:, alive]
-    radius = np.abs(w @ linear[alive]) @ spread + np.abs(w) @ loose[alive] + rounding(w, units[alive], bias)
-    return w @ units[alive] + bias, radius
+    radius = np.abs(w @ linear) @ spread + np.abs(w) @ loose + rounding(w, units, bias)
+    return w @ units + bias, radius
 
 
 def rounding(weight: np.ndarray, units: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -108,7 +140,7 @@ def bounds(machine: Machine, table: Table, reached: Mapping[tuple[Code, tuple[st
             return Bounds(margins, after, False)
         if all(new <= old for new, old in zip(after, errors)):
             return Bounds(margins, errors, True)
-        errors = Errors(*(max(old, 1.1 * new) for new, old in zip(after, errors)))
+        errors = Errors(*(old if new <= old else 1.1 * new for new, old in zip(after, errors)))
     return Bounds(margins, errors, False)
 
 
@@ -116,19 +148,20 @@ def smallest(
     machine: Machine, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision], errors: Errors
 ) -> Margins:
     """The smallest margins of all combinations within the boxes of these errors."""
-    read = errors.slot + 2 * errors.off_head
+    read = errors.slot + DRIFT + 2 * errors.off_head
     spread = np.repeat([read, errors.register], [machine.heads.read_width, machine.controller.register])
-    each = [margins_at(machine, table, code, seen, decision, spread) for (code, seen), decision in reached.items()]
+    layers = layers_of(machine)
+    each = [margins_at(layers, table, code, seen, decision, spread) for (code, seen), decision in reached.items()]
     return Margins(*np.min(np.array(each), axis=0).tolist())
 
 
 def margins_at(
-    machine: Machine, table: Table, code: Code, seen: tuple[str, ...], decision: Decision, spread: np.ndarray
+    layers: Layers, table: Table, code: Code, seen: tuple[str, ...], decision: Decision, spread: np.ndarray
 ) -> Margins:
     """The margins of one combination, towards what its decision says."""
     tapes, symbols = table.tapes, len(table.symbols)
     read = encode(table, seen).double().numpy()
-    logits, radius = box(machine, np.concatenate([read, np.array(code, dtype=float)]), spread)
+    logits, radius = box(layers, np.concatenate([read, np.array(code, dtype=float)]), spread)
     sizes = np.cumsum([len(code), tapes * 2 * symbols, tapes * 5])
     register, writing, addressing, running = np.split(logits, sizes)
     r_register, r_writing, r_addressing, r_running = np.split(radius, sizes)
@@ -143,7 +176,7 @@ def margins_at(
         if other != move
     ]
     # The output also sees what is read after the tick: any symbol of each tape.
-    tail = machine.output.weight[0, machine.controller.width :].detach().double().numpy().reshape(tapes, symbols)
+    tail = layers.tail.reshape(tapes, symbols)
     after = np.abs(tail).max(1).sum() + np.abs(tail).sum() * spread.max()
     return Margins(
         register=float((np.where(code_bits(decision.code), register, -register) - r_register).min()),
@@ -168,10 +201,6 @@ def one_tick(margins: Margins, errors: Errors) -> Errors:
     weight that leaves the head, to home, to other moves and from before, is raised to the power of the sharpening; slots that
     hold next to nothing count as WEIGHT_EPSILON each.
     """
-
-    def flips(margin: float) -> float:
-        return float(1 / (1 + np.exp(margin)))
-
     keeps = errors.off_head + flips(margins.erase)
     slot = keeps * (1 + errors.slot) + flips(margins.written)
     strays = 2 * np.exp(-margins.move)

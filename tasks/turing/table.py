@@ -29,7 +29,7 @@ from tasks.turing.words import parts
 
 TABLES = Path(__file__).parent / "tables"
 MOVES = {"L": -1, "S": 0, "N": 0, "R": 1}
-KEYS = ("about", "tapes", "states", "symbols", "blank", "start", "halt", "input", "table")
+KEYS = ("name", "about", "tapes", "states", "symbols", "blank", "start", "halt", "input", "table")
 MOST_ROWS = 200_000
 """Rows of a table with every combination of symbols written out."""
 
@@ -71,7 +71,7 @@ class Table:
                 if state is not None and state not in reached:
                     reached.add(state)
                     frontier.append(state)
-        lost = [state for state in self.states if state not in reached]
+        lost = [state for state in self.states if state not in reached and state not in self.halt]
         notes = [] if stops else ["no halting state can be reached: this machine never halts"]
         return notes + ([f"states that cannot be reached: {', '.join(lost)}"] if lost else [])
 
@@ -185,7 +185,7 @@ def from_mapping(name: str, source: Mapping[str, Any]) -> Table:
         for part in itertools.chain(*parts(words, tapes)):
             check_symbols(f"input: {words}", part.symbols, symbols)
     return Table(
-        name=name,
+        name=str(source.get("name", name)),
         symbols=tuple(symbols),
         blank=blank,
         states=(*states, *halt),

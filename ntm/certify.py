@@ -1,0 +1,213 @@
+"""python -m ntm.certify run=<run or file>: prove that a network is the machine that its table says, for ever, or show where not."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from ntm import runs
+from ntm.command import command
+from ntm.config import UserError, validate
+from ntm.evaluate import writable
+from ntm.turing.decisions import Decisions, name_of
+from ntm.turing.extract import as_yaml, extract
+from ntm.turing.formulas import as_text, logic_of, minimise
+from ntm.turing.load import Named, load, table_of
+from ntm.turing.margins import Bounds, bounds
+from ntm.turing.product import Difference, Found, TooManyError, search_any, search_words, shortest_word
+from ntm.turing.run import run_discrete
+from ntm.turing.verilog import simulate, simulator, write_verilog
+from tasks.turing import Table, parts, random_word
+
+WINDOWS = (1, 2, 3)
+"""Cells on either side of a head that the search over declared words tries to keep, one after the other."""
+
+MOST_ROWS = 60
+"""Rows of the table that are printed."""
+
+
+@command("certify")
+def main(values: dict[str, Any], overrides: list[str]) -> None:
+    """Check every key, search, bound, and tell the verdict; exit code 1 where it is no."""
+    asked = validate(Literal["auto", "any", "declared"], values["inputs"], "inputs")
+    output = None if values["json"] is None else writable("json", values["json"])
+    torch.set_num_threads(1)
+    named = load("run", str(values["run"]))
+    reference = named.task.table if values["reference"] is None else table_of("reference", str(values["reference"]))
+    check_reference(named.task.table, reference, values["reference"])
+    if asked == "declared" and named.task.table.input is None:
+        raise UserError("inputs=declared: this table declares no words (its key input); allowed: any, auto")
+    folder = None if values["export"] is None else new_folder(values["export"])
+
+    console = Console(soft_wrap=True, highlight=False)
+    start = time.perf_counter()
+    with console.status("searching"):
+        decisions = Decisions(named.machine, named.task.table)
+        scope, found = search(decisions, reference, named, asked)
+        proof = None if found.differences else bounds(named.machine, named.task.table, found.reached)
+    certified = proof is not None and proof.forever
+    lines = tell(named, reference, scope, found, proof, certified)
+    lines.append(f"time          {time.perf_counter() - start:.1f} s")
+    for line in lines:
+        console.print(escape(line))
+    if folder is not None and found.reached:
+        console.print(escape(export(folder, named, decisions, found)))
+    if output is not None:
+        output.write_text(json.dumps(certificate(named, reference, scope, found, proof, certified), indent=2) + "\n")
+    if not certified:
+        sys.exit(1)
+
+
+def check_reference(table: Table, reference: Table, key: Any) -> None:
+    """Raise UserError where two tables cannot be compared."""
+    if (set(reference.symbols), reference.blank, reference.tapes) != (set(table.symbols), table.blank, table.tapes):
+        needed = f"{table.tapes} tape(s) of {' '.join(table.symbols)}, blank {table.blank}"
+        raise UserError(f"reference={key}: other symbols, blank or tapes than the run; allowed: a table with {needed}")
+
+
+def new_folder(value: Any) -> Path:
+    """An empty folder to export into; raises UserError."""
+    try:
+        return runs.new_folder("turing", str(value))
+    except UserError as error:
+        raise UserError(str(error).replace("run_dir=", "export=").split(", or resume=")[0]) from None
+
+
+def search(decisions: Decisions, reference: Table, named: Named, asked: str) -> tuple[str, Found]:
+    """The scope of the proof in words, and the search that found no difference, or the last that did."""
+    table = named.task.table
+    if asked != "declared":
+        found = search_any(decisions, reference)
+        if not found.differences or asked == "any" or named.task.supervision == "compiled" or table.input is None:
+            return "any content of the tapes", found
+    for n in WINDOWS:
+        try:
+            found = search_words(decisions, reference, named.task.pattern, n)
+        except TooManyError:
+            break
+        if not found.differences:
+            break
+    return f"every word {table.input}, of any length", found
+
+
+def tell(named: Named, reference: Table, scope: str, found: Found, proof: Bounds | None, certified: bool) -> list[str]:
+    """The certificate for people."""
+    lines = [f"machine       {named.where}, supervision {named.task.supervision}", f"inputs        {scope}"]
+    lines.append(f"reached       {len(found.reached)} combinations of register and symbols, a fixed point")
+    if found.differences:
+        return lines + refusal(named, reference, found.differences)
+    assert proof is not None
+    m, e = proof.margins, proof.errors
+    lines.append(
+        f"margins       (logits from flipping) register {m.register:.1f}, written {m.written:.1f}, erase {m.erase:.1f}, "
+        f"stay {m.stay:.1f}, move {m.move:.1f}, running {m.running:.1f}; sharpening at least {m.sharpening:.1f}"
+    )
+    if not proof.settled:
+        return [*lines, "verdict       NOT CERTIFIED: the errors of one tick grow in the next: a gate may flip"]
+    lines.append(
+        f"errors        a tick that begins within these ends within them: register {e.register:.0e}, slot {e.slot:.0e}, "
+        f"weight off the head {e.off_head:.0e}"
+    )
+    lines.append(f"contraction   a slot under a head keeps {proof.kept:.0e} of its old error, a register and a head none of it")
+    lines += rows_of(named.task.table, found)
+    if not certified:
+        return [*lines, f"verdict       NOT CERTIFIED for ever: stray weight is not 0 in float32; safe for {proof.ticks:.0e} ticks"]
+    lines += [
+        f"verdict       CERTIFIED: on {scope}, at every tick for ever, the network's state, symbols written and moves are those",
+        f"              of the table {reference.name} ({len(found.pairs)} pairs of states), and it halts when the table does",
+        "assumed       float32 rounds to nearest, its sigmoid, softmax, softplus and log are right to 1e-6, the tape grows in",
+        f"              time (fewer than 2^40 slots), decisions are those of Machine.advance; in real arithmetic a slot may be"
+        f" left alone for {proof.ticks:.0e} ticks",
+        f"not proved    that the machine halts, what the table computes, {outside(scope)}",
+    ]
+    return lines
+
+
+def outside(scope: str) -> str:
+    """What a proof of this scope leaves out."""
+    return "other precisions or devices" if scope.startswith("any") else "tapes that are no such word, other precisions or devices"
+
+
+def refusal(named: Named, reference: Table, differences: list[Difference]) -> list[str]:
+    """Where machine and table part, with an input to see it."""
+    first = differences[0]
+    lines = [f"differs       in {len(differences)} combinations; state {first.state}, symbols {' '.join(first.seen)}:"]
+    lines += [f"              the network: {first.machine}", f"              the table:   {first.table}"]
+    word = witness(named, reference, differences)
+    shown = (
+        "none found among short words: not proved equal, not shown to differ"
+        if word is None
+        else f"input={','.join(word) or '(blank tape)'}"
+    )
+    return [*lines, f"shortest      {shown}", f"verdict       NOT CERTIFIED: not the table {reference.name}"]
+
+
+def witness(named: Named, reference: Table, differences: list[Difference]) -> list[str] | None:
+    """The shortest input on which machine and table part: a declared word, else any word; the blank tape first."""
+    symbols = [symbol for symbol in reference.symbols if symbol != reference.blank]
+    anything = parts(",".join(f"[ {' '.join(symbols)} ]+" for _ in range(reference.tapes)), reference.tapes)
+    for pattern in (parts(",".join("" for _ in range(reference.tapes)), reference.tapes), named.task.pattern, anything):
+        word = shortest_word(reference, pattern, differences)
+        if word is not None:
+            return ["".join(tape) for tape in word] if any(word) else []
+    return None
+
+
+def rows_of(table: Table, found: Found) -> list[str]:
+    """The extracted table, as far as people read tables."""
+    lines = []
+    for (code, seen), d in list(found.reached.items())[:MOST_ROWS]:
+        moves = " ".join("LSR"[1 + move] for move in d.move)
+        does = f"{' '.join(d.write)}, {moves}, {name_of(table, d.code)}" if d.running else "halts"
+        lines.append(f"              {name_of(table, code)}, {' '.join(seen)} -> {does}")
+    left = len(found.reached) - MOST_ROWS
+    return ["table", *lines, *([f"              and {left} more: export=<folder> writes all"] if left > 0 else [])]
+
+
+def export(folder: Path, named: Named, decisions: Decisions, found: Found) -> str:
+    """Write the extracted machine: table.yaml, formulas.txt, Verilog; simulate it where iverilog is installed."""
+    table = named.task.table
+    logic = logic_of(table, found.reached)
+    (folder / "table.yaml").write_text(as_yaml(extract(table, found.reached)))
+    formulas = [f"{name} = {as_text(logic, minimise(logic, n))}" for n, name in enumerate(logic.outputs)]
+    states = ", ".join(f"{n} {name_of(table, code)}" for n, code in enumerate(logic.states))
+    symbols = ", ".join(f"{n} {symbol}" for n, symbol in enumerate(table.symbols))
+    (folder / "formulas.txt").write_text("\n".join([f"# states: {states}", f"# symbols: {symbols}", *formulas]) + "\n")
+    write_verilog(folder, table, logic)
+    written = f"exported      {folder}: table.yaml, formulas.txt, controller.v, testbench.v"
+    if simulator() is None:
+        return f"{written}; the Verilog was not simulated: no iverilog here"
+    random, limit = np.random.default_rng(0), 2_000
+    tried = [random_word(random, named.task.pattern, 1 + n) for n in range(6)]
+    same = sum(simulate(folder, table, logic, word, limit) == run_discrete(decisions, word, limit) for word in tried)
+    return f"{written}; iverilog ends as the network does on {same} of {len(tried)} random words"
+
+
+def certificate(
+    named: Named, reference: Table, scope: str, found: Found, proof: Bounds | None, certified: bool
+) -> dict[str, Any]:
+    """The certificate for json=."""
+    return {
+        "run": named.where,
+        "supervision": named.task.supervision,
+        "reference": reference.name,
+        "certified": certified,
+        "inputs": scope,
+        "combinations": len(found.reached),
+        "pairs": len(found.pairs),
+        "margins": None if proof is None else proof.margins._asdict(),
+        "errors": None if proof is None else proof.errors._asdict(),
+        "differences": [difference._asdict() for difference in found.differences],
+        "shortest_input": None if not found.differences else witness(named, reference, found.differences),
+        "table": extract(named.task.table, found.reached) if found.reached else None,
+    }
+
+
+if __name__ == "__main__":
+    main()
