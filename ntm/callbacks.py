@@ -61,6 +61,7 @@ class Probe(L.Callback):
         """Log pictures, scalars and one readable line of the probe sequence."""
         probe, output, line = module.probe(PROBE_SEED)
         trace = output.trace
+        assert trace is not None, "a probe is recorded"
         scalars = {"memory/norm": trace.memory[0, -1].norm().item()}
         for kind, weights in (("read", trace.read_weights[0]), ("write", trace.write_weights[0])):
             for head, over_time in enumerate(weights.unbind(1)):

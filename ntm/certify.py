@@ -117,7 +117,7 @@ def tell(named: Named, reference: Table, scope: str, found: Found, proof: Bounds
     lines.append(f"contraction   a slot under a head keeps {proof.kept:.0e} of its old error, a register and a head none of it")
     lines += rows_of(named.task.table, found)
     if not certified:
-        return [*lines, f"verdict       NOT CERTIFIED for ever: stray weight is not 0 in float32; safe for {proof.ticks:.0e} ticks"]
+        return [*lines, f"verdict       NOT CERTIFIED for ever: stray weight of the heads adds up; safe for {proof.ticks:.0e} ticks"]
     lines += [
         f"verdict       CERTIFIED: on {scope}, at every tick for ever, the network's state, symbols written and moves are those",
         f"              of the table {reference.name} ({len(found.pairs)} pairs of states), and it halts when the table does",
@@ -189,9 +189,7 @@ def export(folder: Path, named: Named, decisions: Decisions, found: Found) -> st
     return f"{written}; iverilog ends as the network does on {same} of {len(tried)} random words"
 
 
-def certificate(
-    named: Named, reference: Table, scope: str, found: Found, proof: Bounds | None, certified: bool
-) -> dict[str, Any]:
+def certificate(named: Named, reference: Table, scope: str, found: Found, proof: Bounds | None, certified: bool) -> dict[str, Any]:
     """The certificate for json=."""
     return {
         "run": named.where,

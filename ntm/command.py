@@ -48,6 +48,7 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
             words = [word.partition("=") for word in sys.argv[1:]]
+            texts.clear()
             texts.update({key: value for key, equals, value in words if equals and key in TEXTS.get(name, ())})
             sys.argv[1:] = ["".join(word) for word in words if not (word[1] and word[0] in texts)]
             for word in sys.argv[1:]:

@@ -8,12 +8,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ntm import evaluate, train
+from ntm import certify, evaluate, train
 from ntm.command import CONFIG_DIR
+from ntm.turing import __main__ as turing
 
 torch.set_num_threads(1)
 
-COMMANDS = {"train": train.main, "evaluate": evaluate.main}
+COMMANDS = {"train": train.main, "evaluate": evaluate.main, "turing": turing.main, "certify": certify.main}
 
 TINY = ["task=copy", "task.lengths=[1,3]", "task.val_lengths=[3,5]", "task.test_lengths=[3,4]", "task.probe_length=3"]
 TINY += ["task.width=3", "machine.slots=12", "machine.slot_width=6", "machine.controller.hidden=[16]"]
@@ -45,6 +46,18 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
     patch = pytest.MonkeyPatch()
     patch.setattr(sys, "argv", ["ntm-train", *TINY, "trainer.max_steps=10", "trainer.log_every=1", f"run_dir={folder}"])
+    train.main()
+    patch.undo()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def traced(tmp_path_factory) -> Path:
+    """The folder of a machine that learned binary_increment from traces, made once."""
+    folder = tmp_path_factory.mktemp("traced") / "run"
+    patch = pytest.MonkeyPatch()
+    words = ["task=turing", "turing=binary_increment", "trainer.max_steps=600", "trainer.val_every=300", f"run_dir={folder}"]
+    patch.setattr(sys, "argv", ["ntm-train", *words, "machine.controller.hidden=[32]"])
     train.main()
     patch.undo()
     return folder

@@ -16,7 +16,10 @@ A state that halts does nothing for ever; the one output is above 0 at a tick th
 this from the weights themselves.
 """
 
+from typing import NamedTuple
+
 import torch
+from torch import nn
 
 from ntm.controllers import FeedForward
 from ntm.heads import CLIP, TapeHeads
@@ -27,6 +30,23 @@ SLOTS = 8
 """Slots a machine is built with; a run adds as many as it needs at either end."""
 
 
+class Shape(NamedTuple):
+    """The parts of a machine that runs a table."""
+
+    controller: FeedForward
+    feedback: nn.Linear  # of the register
+    heads: TapeHeads
+
+
+def shape_of(machine: Machine) -> Shape:
+    """The parts of a machine that has the shape of a compiled one."""
+    controller, heads = machine.controller, machine.heads
+    assert isinstance(controller, FeedForward), "a feed-forward controller"
+    assert isinstance(controller.feedback, nn.Linear), "with a register"
+    assert isinstance(heads, TapeHeads), "and tape heads"
+    return Shape(controller, controller.feedback, heads)
+
+
 def compile_table(table: Table) -> Machine:
     """The machine whose weights are the table."""
     tapes, states, symbols = table.tapes, len(table.states), len(table.symbols)
@@ -34,20 +54,21 @@ def compile_table(table: Table) -> Machine:
     heads = TapeHeads(len(rows), symbols, 3, tapes, separate=True)
     controller = FeedForward(tapes * symbols, [len(rows)], register=states)
     machine = Machine(controller, heads, outputs=1, slots=SLOTS, memory_value=0.0)
-    see, feedback = machine.controller.layers[0], machine.controller.feedback
+    see, feedback = controller.layers[0], shape_of(machine).feedback
+    assert isinstance(see, nn.Linear)
     with torch.no_grad():
         for parameter in machine.parameters():
             parameter.zero_()
         feedback.bias.fill_(-CLIP)
         machine.output.bias.fill_(-CLIP)
-        values, erase = machine.heads.writing.bias.view(tapes, 2, symbols).unbind(1)
+        values, erase = heads.writing.bias.view(tapes, 2, symbols).unbind(1)
         values.fill_(-CLIP)
         erase.fill_(CLIP)
-        gate, sharpening, moves = machine.heads.addressing.bias.view(tapes, 5).split([1, 1, 3], dim=1)
+        gate, sharpening, moves = heads.addressing.bias.view(tapes, 5).split([1, 1, 3], dim=1)
         for part, value in ((gate, -CLIP), (sharpening, CLIP), (moves, -CLIP)):
             part.fill_(value)
-        written = machine.heads.writing.weight.view(tapes, 2, symbols, len(rows))[:, 0]
-        moved = machine.heads.addressing.weight.view(tapes, 5, len(rows))[:, 2:]
+        written = heads.writing.weight.view(tapes, 2, symbols, len(rows))[:, 0]
+        moved = heads.addressing.weight.view(tapes, 5, len(rows))[:, 2:]
         for unit, ((state, seen), row) in enumerate(rows.items()):
             see.weight[unit, tapes * symbols + table.states.index(state)] = 2
             see.bias[unit] = -(2 * tapes + 1)

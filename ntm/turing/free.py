@@ -29,8 +29,8 @@ class Compared(NamedTuple):
 def compare(machine: Machine | Decisions, table: Table, word: Word) -> Compared:
     """Run a word with the machine and with the table, and compare every cell of every tape at the end."""
     steps, end = 0, begin(table, word)
-    for steps, (_, end) in enumerate(execute(table, word, MOST_STEPS), start=1):
-        pass
+    for _, after in execute(table, word, MOST_STEPS):
+        steps, end = steps + 1, after
     tapes = [{cell: symbol for cell, symbol in tape.items() if symbol != table.blank} for tape in end.tapes]
     cells = max(1, sum(len(tape) for tape in tapes))
     shown = ",".join("".join(symbols) for symbols in word)

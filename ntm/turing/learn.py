@@ -17,10 +17,16 @@ from ntm.data import Draw, Longer
 from ntm.losses import masked_bits
 from ntm.machine import Machine, Output
 from ntm.module import LitMachine, Tally
+from ntm.turing.compiler import shape_of
 from ntm.turing.free import compare, record
 from ntm.turing.load import plain, table_of
 from tasks import Batch, Turing
 from tasks.turing import random_word
+
+
+TEMPERATURE = 3.0
+"""Logits count for this much less in the loss, so they grow this much larger before it is content: margins."""
+
 
 def fitted(raw: dict[str, Any]) -> dict[str, Any]:
     """The configuration with the table itself instead of its name or file, and with the sizes it asks for instead of `auto`.
@@ -55,12 +61,12 @@ def decide_logits(machine: Machine, seen: Tensor) -> tuple[Tensor, Tensor]:
     First what a trace tells [... O], in the order of tasks/turing/task.py; then, for each tape, the erase gates, the gate
     that goes home and the sharpening, which a trace need not tell: always overwrite, never go home, stay sharp.
     """
-    heads, controller = machine.heads, machine.controller
+    controller, register, heads = shape_of(machine)
     hidden = controller.layers(seen)
     values, erase = heads.writing(hidden).unflatten(-1, (heads.heads, -1)).chunk(2, dim=-1)
     gate, sharpening, moves = heads.addressing(hidden).unflatten(-1, (heads.heads, -1)).split([1, 1, 3], dim=-1)
     running = F.linear(hidden, machine.output.weight[:, : controller.width], machine.output.bias)
-    told = [controller.feedback(hidden), values.flatten(-2), moves.flatten(-2), running]
+    told = [register(hidden), values.flatten(-2), moves.flatten(-2), running]
     fixed = [erase.flatten(-2), sharpening.flatten(-2), -gate.flatten(-2)]
     return torch.cat(told, dim=-1), torch.cat(fixed, dim=-1)
 
@@ -81,7 +87,7 @@ class LitTrace(LitMachine):
         told, fixed = decide_logits(self.machine, draw.batch.inputs)
         self.latest, self.stage = self.task.score(told.detach(), draw.batch), draw.stage
         targets = torch.cat([draw.batch.targets, torch.ones_like(fixed)], dim=-1)
-        return masked_bits(torch.cat([told, fixed], dim=-1), draw.batch._replace(targets=targets))
+        return masked_bits(torch.cat([told, fixed], dim=-1) / TEMPERATURE, draw.batch._replace(targets=targets))
 
     def validation_step(self, longer: Longer, index: int) -> None:
         """Score single ticks of longer executions."""

@@ -19,6 +19,7 @@ import torch
 from ntm.addressing import WEIGHT_EPSILON
 from ntm.heads import CLIP
 from ntm.machine import Machine
+from ntm.turing.compiler import shape_of
 from ntm.turing.decisions import Code, Decision, encode
 from tasks.turing import Table
 
@@ -29,8 +30,10 @@ FUNCTION = 1e-6
 DRIFT = 1e-6
 """Error granted to a slot that no head visits for a long time: see `Bounds.ticks`."""
 MOST_SLOTS = 2.0**40
-VANISHES = 2.0**-150
-"""Under this float32 rounds to 0."""
+LEAST = 2.0**-150
+"""Under this float32 rounds to 0; stray weight is not told apart below it."""
+ABSORBED = 2.0**-50
+"""Stray weight of which float32 takes up no more than DRIFT, however often it is added; see `Bounds.forever`."""
 
 
 class Errors(NamedTuple):
@@ -67,8 +70,12 @@ class Bounds(NamedTuple):
 
     @property
     def forever(self) -> bool:
-        """Whether stray weight is 0 in float32, so that a slot left alone does not move at all."""
-        return self.settled and self.errors.off_head <= VANISHES
+        """Whether the induction holds for all ticks in float32, where a slot left alone does not move.
+
+        Round to nearest takes value - value * w back to value for w < 2^-25, and value + w back to value once that is above
+        2^25 w: stray weight below ABSORBED never moves a slot by more than 2^-24, which is less than DRIFT.
+        """
+        return bool(self.settled and self.errors.off_head <= ABSORBED)
 
     @property
     def kept(self) -> float:
@@ -95,9 +102,10 @@ def layers_of(machine: Machine) -> Layers:
     def exact(tensor: torch.Tensor) -> np.ndarray:
         return tensor.detach().double().numpy()
 
-    hidden = [(exact(layer.weight), exact(layer.bias)) for layer in machine.controller.layers if isinstance(layer, torch.nn.Linear)]
-    layers = [machine.controller.feedback, machine.heads.writing, machine.heads.addressing]
-    width = machine.controller.width
+    controller, feedback, heads = shape_of(machine)
+    hidden = [(exact(layer.weight), exact(layer.bias)) for layer in controller.layers if isinstance(layer, torch.nn.Linear)]
+    layers = [feedback, heads.writing, heads.addressing]
+    width = controller.width
     weights = torch.cat([*(layer.weight for layer in layers), machine.output.weight[:, :width]])
     biases = torch.cat([*(layer.bias for layer in layers), machine.output.bias])
     return Layers(hidden, (exact(weights), exact(biases)), exact(machine.output.weight[0, width:]))
@@ -132,21 +140,21 @@ def rounding(weight: np.ndarray, units: np.ndarray, bias: np.ndarray) -> np.ndar
 
 def bounds(machine: Machine, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision]) -> Bounds:
     """Margins and errors over every combination that can occur, and whether the errors reproduce themselves."""
-    errors = Errors(FUNCTION, FUNCTION, VANISHES)
+    if not all(parameter.isfinite().all() for parameter in machine.parameters()):
+        return Bounds(Margins(*[-np.inf] * 7), Errors(np.inf, np.inf, np.inf), settled=False)
+    errors = Errors(FUNCTION, FUNCTION, LEAST)
     for _ in range(50):
         margins = smallest(machine, table, reached, errors)
         after = one_tick(margins, errors)
         if not np.isfinite(np.array([*margins, *after])).all() or min(margins) <= 0 or max(after) > 0.5:
-            return Bounds(margins, after, False)
+            return Bounds(margins, after, settled=False)
         if all(new <= old for new, old in zip(after, errors)):
-            return Bounds(margins, errors, True)
+            return Bounds(margins, errors, settled=True)
         errors = Errors(*(old if new <= old else 1.1 * new for new, old in zip(after, errors)))
-    return Bounds(margins, errors, False)
+    return Bounds(margins, errors, settled=False)
 
 
-def smallest(
-    machine: Machine, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision], errors: Errors
-) -> Margins:
+def smallest(machine: Machine, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision], errors: Errors) -> Margins:
     """The smallest margins of all combinations within the boxes of these errors."""
     read = errors.slot + DRIFT + 2 * errors.off_head
     spread = np.repeat([read, errors.register], [machine.heads.read_width, machine.controller.register])
@@ -155,9 +163,7 @@ def smallest(
     return Margins(*np.min(np.array(each), axis=0).tolist())
 
 
-def margins_at(
-    layers: Layers, table: Table, code: Code, seen: tuple[str, ...], decision: Decision, spread: np.ndarray
-) -> Margins:
+def margins_at(layers: Layers, table: Table, code: Code, seen: tuple[str, ...], decision: Decision, spread: np.ndarray) -> Margins:
     """The margins of one combination, towards what its decision says."""
     tapes, symbols = table.tapes, len(table.symbols)
     read = encode(table, seen).double().numpy()
@@ -207,4 +213,4 @@ def one_tick(margins: Margins, errors: Errors) -> Errors:
     on = (1 - flips(margins.stay)) * (1 - errors.off_head) / (1 + strays)
     power = margins.sharpening * (1 - FUNCTION)
     off = ((1 - on) / on * (1 + FUNCTION)) ** power + MOST_SLOTS * (WEIGHT_EPSILON / on) ** power
-    return Errors(flips(margins.register) + FUNCTION, slot + FUNCTION, max(off, VANISHES))
+    return Errors(flips(margins.register) + FUNCTION, slot + FUNCTION, max(off, LEAST))

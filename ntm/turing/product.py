@@ -128,7 +128,7 @@ def search_words(decisions: Decisions, table: Table, pattern: list[list[Part]], 
             if row is None:
                 continue
             found.pairs.add((result.code, row.state))
-            after = [moved(view, *done, marks) for view, *done in zip(views, row.write, row.move, windows)]
+            after = [moved(*of_tape, marks) for of_tape in zip(views, row.write, row.move, windows)]
             contexts |= {(result.code, row.state, next_views): None for next_views in itertools.product(*after)}
     return found
 

@@ -46,7 +46,12 @@ def test_bench(table: Table, logic: Logic) -> str:
     a, tapes = width(len(table.symbols)), range(1, table.tapes + 1)
     blank, middle = table.symbols.index(table.blank), CELLS // 2
     per_tape = [f".{name}{t}({name}{t})" for t in tapes for name in ("seen", "write", "left", "right")]
-    lines = ["module testbench;", "    reg clk = 0, reset = 1;", "    wire running;", f"    wire [{width(len(logic.states)) - 1}:0] state;"]
+    lines = [
+        "module testbench;",
+        "    reg clk = 0, reset = 1;",
+        "    wire running;",
+        f"    wire [{width(len(logic.states)) - 1}:0] state;",
+    ]
     lines += ["    integer cell_number, steps = 0, limit;"]
     for t in tapes:
         lines += [f"    reg [{a - 1}:0] tape{t} [0:{CELLS - 1}];", f"    integer at{t} = {middle}, move{t};"]

@@ -61,17 +61,18 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What is odd about a table that may run all the same, in one line each."""
-        reached, frontier, stops = {self.start}, [self.start], False
+        reached: set[str] = {self.start}
+        frontier, stops = [self.start], False
         following: dict[str, set[str | None]] = {}
         for (state, _), row in self.rows.items():
             following.setdefault(state, set()).add(None if row is None else row.state)
         while frontier:
-            for state in following[frontier.pop()]:
-                stops = stops or state is None
-                if state is not None and state not in reached:
-                    reached.add(state)
-                    frontier.append(state)
-        lost = [state for state in self.states if state not in reached and state not in self.halt]
+            after = following[frontier.pop()]
+            stops = stops or None in after
+            new = [state for state in after if state is not None and state not in reached]
+            reached.update(new)
+            frontier += new
+        lost = [name for name in self.states if name not in reached and name not in self.halt]
         notes = [] if stops else ["no halting state can be reached: this machine never halts"]
         return notes + ([f"states that cannot be reached: {', '.join(lost)}"] if lost else [])
 
@@ -111,7 +112,7 @@ class Texts(yaml.BaseLoader):
 def mapping(path: Path) -> Mapping[str, Any]:
     """What a YAML file holds; raises ValueError."""
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=Texts)  # noqa: S506  # BaseLoader makes texts only
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=Texts)  # a BaseLoader: texts only
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror}); allowed: a YAML file with a table") from None
     except UnicodeDecodeError:
