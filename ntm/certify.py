@@ -117,7 +117,7 @@ def tell(named: Named, reference: Table, scope: str, found: Found, proof: Bounds
     lines.append(f"contraction   a slot under a head keeps {proof.kept:.0e} of its old error, a register and a head none of it")
     lines += rows_of(named.task.table, found)
     if not certified:
-        return [*lines, f"verdict       NOT CERTIFIED for ever: stray weight of the heads adds up; safe for {proof.ticks:.0e} ticks"]
+        return [*lines, f"verdict       NOT CERTIFIED for ever: stray weight adds up; safe for {proof.ticks:.0e} ticks"]
     lines += [
         f"verdict       CERTIFIED: on {scope}, at every tick for ever, the network's state, symbols written and moves are those",
         f"              of the table {reference.name} ({len(found.pairs)} pairs of states), and it halts when the table does",

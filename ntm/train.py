@@ -22,32 +22,26 @@ from ntm.data import TaskData
 from ntm.evaluate import evaluate, table
 from ntm.module import LitMachine, NonFiniteError
 from ntm.turing.learn import LitTrace, fitted
+from ntm.turing.load import plain, table_of
 
 KEPT = ("task", "machine", "seed")
 """What a resumed run may not change: it would no longer be the same run."""
 
 RUN_KEYS = ("run_dir", "resume")
 
-ALIASES = {"task": ("task", "name"), "turing": ("task", "table")}
-"""Short keys, and what they set."""
-
 
 @command("train")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check everything, then make the run's folder, train, and show what was learned."""
     raw = {key: value for key, value in values.items() if key not in (*RUN_KEYS, "turing")}
-    if "turing" in values:
-        if raw["task"].get("name") != "turing":
-            raise UserError(f"turing={values['turing']}: no such key of task={raw['task'].get('name')}; allowed: with task=turing")
-        raw["task"]["table"] = values["turing"]
     run_dir, resume = values["run_dir"], values["resume"]
     loaded = None
     if resume is not None:
         task = next((word.removeprefix("task=") for word in overrides if word.startswith("task=")), None)
         loaded = runs.load("resume", runs.find("resume", str(resume), prefer="last.ckpt", task=task))
         raw = resumed(loaded.raw, raw, overrides)
-    elif raw["task"].get("name") == "turing":
-        raw = fitted(raw)
+    else:
+        raw = with_table(raw, values.get("turing"))
     config = parse(raw)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
@@ -77,6 +71,15 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     report(console, folder)
 
 
+def with_table(raw: dict[str, Any], turing: str | None) -> dict[str, Any]:
+    """The configuration of a new run, with the table that `turing=` names and the sizes that it asks for; raises UserError."""
+    if raw["task"].get("name") == "turing":
+        return fitted(raw if turing is None else {**raw, "task": {**raw["task"], "table": turing}})
+    if turing is not None:
+        raise UserError(f"turing={turing}: no such key of task={raw['task'].get('name')}; allowed: with task=turing")
+    return raw
+
+
 def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """The saved configuration with what the command line changed; raises UserError for what a run must keep."""
     raw = copy.deepcopy(saved)
@@ -85,8 +88,12 @@ def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str
         section, *rest = key.split(".")
         if section in RUN_KEYS or section.startswith("hydra"):
             continue
-        if key in ALIASES:
-            section, *rest = ALIASES[key]
+        if key == "task":
+            section, rest = "task", ["name"]
+        if key == "turing":
+            if plain(table_of(key, override.partition("=")[2])) != saved["task"].get("table"):
+                raise UserError(f"{override}: a resumed run keeps its table; allowed: the one it was trained with")
+            continue
         if section in KEPT:
             if value_at(composed, section, rest) != value_at(saved, section, rest):
                 kept = value_at(saved, section, rest) if rest or section == "seed" else "what it was trained with"

@@ -23,7 +23,6 @@ from ntm.turing.load import plain, table_of
 from tasks import Batch, Turing
 from tasks.turing import random_word
 
-
 TEMPERATURE = 3.0
 """Logits count for this much less in the loss, so they grow this much larger before it is content: margins."""
 
