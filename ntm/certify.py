@@ -47,10 +47,14 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
 
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
-    with console.status("searching"):
-        decisions = Decisions(named.machine, named.task.table)
-        scope, found = search(decisions, reference, named, asked)
-        proof = None if found.differences else bounds(named.machine, named.task.table, found.reached)
+    decisions = Decisions(named.machine, named.task.table)
+    try:
+        with console.status("searching"):
+            scope, found = search(decisions, reference, named, asked)
+            proof = None if found.differences else bounds(named.machine, named.task.table, found.reached)
+    except TooManyError as error:
+        print(f"ntm.certify: stopped: {error}", file=sys.stderr)
+        sys.exit(1)
     certified = proof is not None and proof.forever
     lines = tell(named, reference, scope, found, proof, certified)
     lines.append(f"time          {time.perf_counter() - start:.1f} s")
@@ -80,20 +84,29 @@ def new_folder(value: Any) -> Path:
 
 
 def search(decisions: Decisions, reference: Table, named: Named, asked: str) -> tuple[str, Found]:
-    """The scope of the proof in words, and the search that found no difference, or the last that did."""
-    table = named.task.table
+    """The scope of the proof in words, and the search that found no difference, or the last that did.
+
+    Raises TooManyError where the search over words cannot even begin.
+    """
+    scope, found = "any content of the tapes", None
     if asked != "declared":
         found = search_any(decisions, reference)
-        if not found.differences or asked == "any" or named.task.supervision == "compiled" or table.input is None:
-            return "any content of the tapes", found
+        if not found.differences or asked == "any" or named.task.supervision == "compiled":
+            return scope, found
     for n in WINDOWS:
         try:
-            found = search_words(decisions, reference, named.task.pattern, n)
+            scope, found = (
+                f"every word {named.task.words}, of any length",
+                search_words(decisions, reference, named.task.pattern, n),
+            )
         except TooManyError:
+            if found is None:
+                raise
             break
         if not found.differences:
             break
-    return f"every word {table.input}, of any length", found
+    assert found is not None
+    return scope, found
 
 
 def tell(named: Named, reference: Table, scope: str, found: Found, proof: Bounds | None, certified: bool) -> list[str]:

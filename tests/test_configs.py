@@ -10,18 +10,34 @@ from conftest import composed
 
 from ntm.command import CONFIG_DIR
 from ntm.config import build_machine, parse
+from ntm.turing.compiler import compile_table
+from ntm.turing.learn import fitted
 from tasks import TASKS
 
 GROUPS = ["task", "machine", "optimizer", "curriculum", "trainer", "debug", "experiment"]
 CHOICES = [f"{group}={path.stem}" for group in GROUPS for path in sorted((Path(CONFIG_DIR) / group).glob("*.yaml"))]
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+FOR_TABLES = ["task=turing", "machine=turing"]
+"""Their sizes come from a state table, and their machines are fed by their own tapes."""
+
+
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice not in FOR_TABLES])
 def test_every_choice_builds_and_runs(choice):
     config = parse(composed(choice))
     machine = build_machine(config.machine, config.task)
     batch = config.task.batch(0, "train", 0, 2, (2, 2))
     assert torch.isfinite(machine(batch.inputs).logits).all()
+
+
+def test_the_choices_for_tables_build_what_the_compiler_builds():
+    config = parse(fitted(composed(*FOR_TABLES)))
+    built, compiled = build_machine(config.machine, config.task), compile_table(config.task.table)
+    assert (built.slots, built.heads.slot_width, built.heads.tapes) == (compiled.slots, compiled.heads.slot_width, 1)
+    shapes = [
+        {name: p.shape[:1] for name, p in machine.named_parameters() if "layers" not in name} for machine in (built, compiled)
+    ]
+    assert shapes[0] == shapes[1]
 
 
 def test_there_are_choices_for_every_task():

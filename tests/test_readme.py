@@ -10,6 +10,7 @@ import torch
 
 import tasks
 from ntm import load
+from tasks.turing import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -28,17 +29,19 @@ def test_the_two_commands_stand_at_the_top():
 def test_every_file_has_its_line():
     tree = README.split("## Files")[1]
     for folder in ("ntm", "tasks"):
-        for path in (ROOT / folder).glob("*.py"):
+        for path in (ROOT / folder).rglob("*.py"):
             assert path.name == "__init__.py" or path.name in tree, path
     for name in re.findall(r"\w+\.py", tree):
-        assert list(ROOT.glob(f"*/{name}")), name
+        assert [*ROOT.glob(f"*/{name}"), *ROOT.glob(f"*/turing/{name}")], name
 
 
 def test_pictures_and_choices_exist():
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / picture).exists(), picture
     for group, choice in re.findall(r"\b(task|machine|experiment|debug)=([a-z_]+)\b", README):
-        assert (ROOT / "configs" / group / f"{choice}.yaml").exists(), f"{group}={choice}"
+        assert (ROOT / "configs" / group / f"{choice}.yaml").exists() or choice in shipped(), f"{group}={choice}"
+    for name in shipped():
+        assert name in README, name
 
 
 def test_its_commands_run(run, capsys):

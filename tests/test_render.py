@@ -59,7 +59,7 @@ def test_long_sequences_and_large_memories_are_cropped_to_a_readable_size():
 
 
 def test_every_task_on_every_machine_can_be_drawn():
-    for task in TASKS:
+    for task in TASKS.keys() - {"turing"}:  # its machines have a shape of their own, drawn in test_turing_command.py
         for machine in ("ntm", "ntm_lstm", "tape"):
             config = parse(composed(f"task={task}", f"machine={machine}"))
             torch.manual_seed(0)

@@ -110,6 +110,19 @@ def test_repeat_copy_by_its_definition():
         assert float(inputs[length, 4]) == pytest.approx((repeats - 5.5) / np.sqrt(99 / 12))
 
 
+def test_a_training_batch_of_repeat_copy_lasts_about_equally_long_and_all_of_them_cover_everything():
+    task = RepeatCopy()
+    padding, seen = [], set()
+    for index in range(40):
+        batch = task.batch(0, "train", index, 64)
+        lengths = batch.inputs[:, :, task.width].argmax(1)
+        answers = batch.mask.sum(1)
+        padding.append(1 - float((lengths + 1 + answers).sum()) / batch.mask.numel())
+        seen |= set(zip(lengths.tolist(), ((answers - 1) / lengths).int().tolist()))
+    assert seen == {(length, repeats) for length in range(1, 11) for repeats in range(1, 11)}
+    assert np.mean(padding) < 0.3
+
+
 def test_the_repeat_count_is_normalised_over_training_counts_whatever_is_asked():
     task = RepeatCopy()
     counts = [task.normalise(n) for n in range(1, 11)]

@@ -65,10 +65,14 @@ class Turing(Task):
         return self.supervision
 
     @property
+    def words(self) -> str:
+        """The pattern of the words to run on: the one that the table declares, or any symbols on every tape."""
+        return self.table.input or ",".join([f"[ {' '.join(self.table.symbols)} ]+"] * self.table.tapes)
+
+    @property
     def pattern(self) -> list[list[Part]]:
-        """The words to run on: those that the table declares, or any word on the first tape."""
-        filled = "".join(f" {symbol}" for symbol in self.table.symbols if symbol != self.table.blank)
-        return parts(self.table.input or f"[{filled} ]+", self.table.tapes)
+        """The parts of `words`, tape by tape."""
+        return parts(self.words, self.table.tapes)
 
     def slots(self, length: int) -> int:
         return self.table.tapes  # the tape grows as it is used
