@@ -17,7 +17,7 @@ from ntm.turing.formulas import as_text, logic_of, minimise
 from ntm.turing.free import record
 from ntm.turing.load import Named, load
 from ntm.turing.margins import Errors, bounds, box, layers_of, one_tick, smallest
-from ntm.turing.product import search_any, search_words, shortest_word
+from ntm.turing.product import TooManyError, search_any, search_words, shortest_word
 from ntm.turing.run import run_dense, run_discrete
 from ntm.turing.verilog import simulate, simulator, write_verilog
 from tasks import Turing
@@ -72,6 +72,22 @@ def test_the_search_over_words_sees_a_difference_that_a_run_would():
     word = shortest_word(table, pattern, found.differences)
     assert len(word[0]) == 7
     assert any(step[:2] == ("add_1", ("x",)) for step, _ in execute(table, word, 1000))
+
+
+def test_a_machine_that_moves_on_when_it_has_halted_is_no_halt():
+    table = read_table("bb2")
+    machine = compile_table(table)
+    unit = list(table.rows).index(("Z", ("0",)))
+    with torch.no_grad():
+        machine.heads.addressing.weight[2:, unit] = torch.tensor([0.0, 0.0, 40.0])
+    found = search_any(Decisions(machine, table), table)
+    assert [(d.state, d.seen, d.machine) for d in found.differences] == [("Z", ("0",), "halts, but changes something")]
+
+
+def test_a_search_that_would_not_end_in_time_is_given_up():
+    table = read_table("universal")
+    with pytest.raises(TooManyError):
+        search_words(Decisions(compile_table(table), table), table, parts("[01|LRS;]+,[01|LRS;]+,[|]+", 3), 3)
 
 
 def behaviour(named, words):

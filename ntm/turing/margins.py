@@ -85,7 +85,7 @@ class Bounds(NamedTuple):
 
 def flips(margin: float) -> float:
     """How far a gate with this margin may be from 0 or 1."""
-    return float(1 / (1 + np.exp(margin)))
+    return float(np.exp(-np.logaddexp(0, margin)))
 
 
 class Layers(NamedTuple):

@@ -60,14 +60,17 @@ class View(NamedTuple):
 
 
 def compare(decisions: Decisions, table: Table, code: Code, state: str, seen: Symbols) -> Decision | Difference:
-    """One tick of both."""
+    """One tick of both. A machine that has halted must leave everything as it is."""
     row = table.rows[state, seen]
     try:
         decision = decisions[code, seen]
     except NotDiscreteError as error:
         return Difference(state, seen, str(error), tell(row))
     if not decision.running:
-        return decision if row is None else Difference(state, seen, "halts", tell(row))
+        still = (decision.write, any(decision.move), decision.code) == (seen, False, code)
+        if row is None and still:
+            return decision
+        return Difference(state, seen, "halts" if still else "halts, but changes something", tell(row))
     if row is None or (decision.write, decision.move) != (row.write, row.move):
         return Difference(state, seen, tell(Row(decision.write, decision.move, "?")), tell(row))
     return decision
@@ -108,7 +111,10 @@ def search_words(decisions: Decisions, table: Table, pattern: list[list[Part]], 
     """
     marks = landmarks(table, pattern)
     # Windows of a longer run occur in one of n + 1 symbols, too.
-    starts, windows = beginnings(every_word(pattern, n + 1), table, marks, n)
+    words = list(itertools.islice(every_word(pattern, n + 1), MOST_WORDS + 1))
+    if len(words) > MOST_WORDS:
+        raise TooManyError(f"more than {MOST_WORDS:,} words of runs of {n + 1} symbols")
+    starts, windows = beginnings(words, table, marks, n)
     first = code_of(decisions.table, decisions.table.start)
     contexts: dict[tuple[Code, str, tuple[View, ...]], None] = {(first, table.start, views): None for views in starts}
     found = Found({}, {(first, table.start)}, [])
