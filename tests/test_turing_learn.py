@@ -9,6 +9,7 @@ from ntm.config import UserError, parse
 from ntm.evaluate import evaluate
 from ntm.heads import TapeHeads
 from ntm.turing.compiler import compile_table
+from ntm.turing.decisions import Decisions
 from ntm.turing.free import compare, record
 from ntm.turing.learn import LitTrace, decide_logits, fitted
 from ntm.turing.load import load
@@ -54,7 +55,7 @@ def test_the_learned_machine_runs_free_far_beyond_its_words(traced):
     result = evaluate(named.machine, named.task, 200, 3)
     assert (result.wrong_sequences, result.bit_errors) == (0, 0)
     table = named.task.table
-    line = compare(named.machine, table, read_word("1" * 30, table.symbols, 1)).line
+    line = compare(Decisions(named.machine, table), read_word("1" * 30, table.symbols, 1), 1000).line
     assert line == f"{'1' * 30} -> 1{'0' * 30} in 62 steps: ok"
 
 
@@ -64,9 +65,9 @@ def test_a_free_run_that_is_wrong_is_counted_wrong():
         **wrong,
         "table": {**wrong["table"], "carry": {"0": ["0", "S", "done"], "1": ["0", "L", "carry"], "_": ["1", "S", "done"]}},
     }
-    machine = compile_table(read_table(wrong))
-    assert compare(machine, right, (("0",),)).wrong == 1
-    assert compare(machine, right, (("1",),)).wrong == 0
+    decisions = Decisions(compile_table(read_table(wrong)), right)
+    assert compare(decisions, (("0",),), 100).wrong == 1
+    assert compare(decisions, (("1",),), 100).wrong == 0
 
 
 def test_a_recorded_run_shows_the_same_ticks_as_the_reference():

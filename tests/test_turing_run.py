@@ -11,7 +11,7 @@ from ntm.turing.compiler import compile_table
 from ntm.turing.decisions import Decisions, NotDiscreteError, code_of, decide
 from ntm.turing.free import compare
 from ntm.turing.run import Final, begin_dense, grow, run_dense, run_discrete
-from tasks.turing import begin, execute, parts, random_word, read_table, read_word
+from tasks.turing import begin, execute, parts, random_word, read_cells, read_table, read_word
 
 
 def reference(table, word, max_steps):
@@ -19,7 +19,7 @@ def reference(table, word, max_steps):
     steps, end = 0, begin(table, word)
     for _, after in execute(table, word, max_steps):
         steps, end = steps + 1, after
-    seen = tuple(tape.get(head, table.blank) for tape, head in zip(end.tapes, end.heads))
+    seen = read_cells(table, end)
     tapes = tuple({cell: symbol for cell, symbol in tape.items() if symbol != table.blank} for tape in end.tapes)
     return Final(table.rows[end.state, seen] is None, steps, end.state, end.heads, tapes)
 
@@ -130,7 +130,7 @@ def test_what_is_not_discrete_is_said_so():
         machine.controller.feedback.bias.zero_()
     with pytest.raises(NotDiscreteError, match="register A, symbols 0: the next register is not near 0 or 1"):
         decide(machine, table, start, ("0",))
-    assert compare(machine, table, ((),)).line.endswith("wrong")
+    assert compare(Decisions(machine, table), ((),), 100).line.endswith("wrong")
 
 
 def test_a_head_that_goes_home_is_no_move():

@@ -9,10 +9,10 @@ from ntm.machine import Machine, Output
 from ntm.turing.decisions import Decisions, NotDiscreteError
 from ntm.turing.run import begin_dense, pad, run_discrete
 from tasks import Batch, Score, Turing
-from tasks.turing import Table, Word, begin, execute, random_word
+from tasks.turing import Word, begin, execute, random_word, read_cells
 
-MOST_STEPS = 10_000_000
-"""Steps of the reference that a free run is compared with."""
+MOST_STEPS = 5_000_000
+"""Steps of a reference that may halt; of one that never does `most_ticks` are enough."""
 
 MOST_TICKS = 200
 """Ticks of a recorded run."""
@@ -26,21 +26,22 @@ class Compared(NamedTuple):
     line: str  # for people
 
 
-def compare(machine: Machine | Decisions, table: Table, word: Word) -> Compared:
-    """Run a word with the machine and with the table, and compare every cell of every tape at the end."""
-    steps, end = 0, begin(table, word)
-    for _, after in execute(table, word, MOST_STEPS):
+def compare(decisions: Decisions, word: Word, max_steps: int) -> Compared:
+    """Run a word by the machine's decisions and by its table, and compare every cell of every tape at the end."""
+    table, steps = decisions.table, 0
+    end = begin(table, word)
+    for _, after in execute(table, word, max_steps):
         steps, end = steps + 1, after
+    halted = table.rows[end.state, read_cells(table, end)] is None
     tapes = [{cell: symbol for cell, symbol in tape.items() if symbol != table.blank} for tape in end.tapes]
     cells = max(1, sum(len(tape) for tape in tapes))
     shown = ",".join("".join(symbols) for symbols in word)
-    decisions = machine if isinstance(machine, Decisions) else Decisions(machine, table)
     try:
         final = run_discrete(decisions, word, steps)
     except NotDiscreteError as error:
         return Compared(cells, cells, f"{shown} -> {error}: wrong")
     wrong = sum(a.get(cell) != b.get(cell) for a, b in zip(tapes, final.tapes) for cell in a.keys() | b.keys())
-    wrong += final.steps != steps or final.state != end.state or final.heads != end.heads
+    wrong += (final.halted, final.steps, final.state, final.heads) != (halted, steps, end.state, end.heads)
     answer = ",".join("".join(tape[cell] for cell in sorted(tape)) for tape in final.tapes)
     return Compared(cells, wrong, f"{shown} -> {answer} in {final.steps:,} steps: {'wrong' if wrong else 'ok'}")
 
@@ -48,7 +49,8 @@ def compare(machine: Machine | Decisions, table: Table, word: Word) -> Compared:
 def score_free(machine: Machine, task: Turing, random: np.random.Generator, length: int, sequences: int) -> Score:
     """Wrong cells at the end of free runs on random words whose runs have `length` symbols."""
     pattern, decisions = task.pattern, Decisions(machine, task.table)
-    results = [compare(decisions, task.table, random_word(random, pattern, length)) for _ in range(sequences)]
+    limit = MOST_STEPS if task.table.may_halt else task.most_ticks
+    results = [compare(decisions, random_word(random, pattern, length), limit) for _ in range(sequences)]
     return Score(torch.tensor([float(r.wrong) for r in results]), torch.tensor([float(r.cells) for r in results]))
 
 

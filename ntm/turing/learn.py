@@ -18,6 +18,7 @@ from ntm.losses import masked_bits
 from ntm.machine import Machine, Output
 from ntm.module import LitMachine, Tally
 from ntm.turing.compiler import shape_of
+from ntm.turing.decisions import Decisions
 from ntm.turing.free import compare, record
 from ntm.turing.load import plain, table_of
 from tasks import Batch, Turing
@@ -97,4 +98,4 @@ class LitTrace(LitMachine):
         """One fixed word, run free."""
         word = random_word(np.random.default_rng(seed), self.task.pattern, self.task.probe_length)
         batch, output = record(self.machine, self.task, word)
-        return batch, output, compare(self.machine, self.task.table, word).line
+        return batch, output, compare(Decisions(self.machine, self.task.table), word, self.task.most_ticks).line

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ntm.turing.decisions import Code, Decision, Decisions, NotDiscreteError, code_of
-from tasks.turing import Row, Table, Word, begin, every_word, execute, random_word
+from tasks.turing import Row, Table, Word, begin, every_word, execute, random_word, read_cells
 from tasks.turing.words import Part
 
 Symbols = tuple[str, ...]
@@ -213,11 +213,7 @@ def shortest_word(table: Table, pattern: list[list[Part]], differences: list[Dif
     """The shortest word on which the table comes to a difference, or None where none was found within the bounds above."""
     wanted = {(difference.state, difference.seen) for difference in differences}
     for word in itertools.islice(every_word(pattern, LONGEST), MOST_WORDS):
-        end = (table.start, tuple(symbols[0] if symbols else table.blank for symbols in word))
-        if end in wanted:
+        moments = itertools.chain([begin(table, word)], (after for _, after in execute(table, word, MOST_STEPS)))
+        if any((moment.state, read_cells(table, moment)) in wanted for moment in moments):
             return word
-        for _, after in execute(table, word, MOST_STEPS):
-            seen = tuple(tape.get(head, table.blank) for tape, head in zip(after.tapes, after.heads))
-            if (after.state, seen) in wanted:
-                return word
     return None

@@ -1,6 +1,6 @@
 """Turing machines as data: tables, words, and the slow reference. `ntm.turing` makes networks of them."""
 
-from tasks.turing.reference import Configuration, Step, begin, execute
+from tasks.turing.reference import Configuration, Step, begin, execute, read_cells
 from tasks.turing.table import Row, Table, read_table, shipped
 from tasks.turing.words import Word, every_word, parts, random_word, read_word
 
@@ -15,6 +15,7 @@ __all__ = [
     "execute",
     "parts",
     "random_word",
+    "read_cells",
     "read_table",
     "read_word",
     "shipped",

@@ -28,16 +28,21 @@ def begin(table: Table, word: Word) -> Configuration:
     return Configuration(table.start, tuple(dict(enumerate(symbols)) for symbols in word), (0,) * table.tapes)
 
 
+def read_cells(table: Table, configuration: Configuration) -> tuple[str, ...]:
+    """The symbols under the heads."""
+    return tuple(tape.get(head, table.blank) for tape, head in zip(configuration.tapes, configuration.heads))
+
+
 def execute(table: Table, word: Word, max_steps: int) -> Iterator[tuple[Step, Configuration]]:
     """Every step with the configuration after it; ends where the machine halts or after `max_steps` steps."""
-    state, tapes, heads = begin(table, word)
+    now = begin(table, word)
     for _ in range(max_steps):
-        seen = tuple(tape.get(head, table.blank) for tape, head in zip(tapes, heads))
-        row = table.rows[state, seen]
+        seen = read_cells(table, now)
+        row = table.rows[now.state, seen]
         if row is None:
             return
-        for tape, head, symbol in zip(tapes, heads, row.write):
+        for tape, head, symbol in zip(now.tapes, now.heads, row.write):
             tape[head] = symbol
-        heads = tuple(head + move for head, move in zip(heads, row.move))
-        yield Step(state, seen, row), Configuration(row.state, tapes, heads)
-        state = row.state
+        step = Step(now.state, seen, row)
+        now = Configuration(row.state, now.tapes, tuple(head + move for head, move in zip(now.heads, row.move)))
+        yield step, now

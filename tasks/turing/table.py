@@ -59,22 +59,31 @@ class Table:
     source: str | Mapping[str, Any] = field(repr=False, hash=False)  # what it was read from
 
     @property
+    def reachable(self) -> set[str]:
+        """The states that some row after another leads to from the start, whatever is read."""
+        reached, frontier = {self.start}, [self.start]
+        following: dict[str, set[str]] = {}
+        for (state, _), row in self.rows.items():
+            following.setdefault(state, set()).update([] if row is None else [row.state])
+        while frontier:
+            new = following[frontier.pop()] - reached
+            reached |= new
+            frontier += new
+        return reached
+
+    @property
+    def may_halt(self) -> bool:
+        """Whether a state that can be reached has no rule for some symbols."""
+        reached = self.reachable
+        return any(row is None and state in reached for (state, _), row in self.rows.items())
+
+    @property
     def notes(self) -> list[str]:
         """What is odd about a table that may run all the same, in one line each."""
-        reached: set[str] = {self.start}
-        frontier, stops = [self.start], False
-        following: dict[str, set[str | None]] = {}
-        for (state, _), row in self.rows.items():
-            following.setdefault(state, set()).add(None if row is None else row.state)
-        while frontier:
-            after = following[frontier.pop()]
-            stops = stops or None in after
-            new = [state for state in after if state is not None and state not in reached]
-            reached.update(new)
-            frontier += new
+        reached = self.reachable
         lost = [name for name in self.states if name not in reached and name not in self.halt]
-        notes = [] if stops else ["no halting state can be reached: this machine never halts"]
-        return notes + ([f"states that cannot be reached: {', '.join(lost)}"] if lost else [])
+        never = [] if self.may_halt else ["no halting state can be reached: this machine never halts"]
+        return never + ([f"states that cannot be reached: {', '.join(lost)}"] if lost else [])
 
 
 def read_table(source: str | Mapping[str, Any], name: str | None = None) -> Table:

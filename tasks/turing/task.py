@@ -24,7 +24,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from tasks.base import STRICT, Count, Lengths, Range, Task
-from tasks.turing.reference import begin, execute
+from tasks.turing.reference import begin, execute, read_cells
 from tasks.turing.table import Row, Table, read_table
 from tasks.turing.words import Part, Word, parts, random_word
 
@@ -92,7 +92,7 @@ class Turing(Task):
         steps = list(islice(execute(table, word, self.most_ticks), self.most_ticks))
         trace: list[tuple[str, tuple[str, ...], Row | None]] = [tuple(step) for step, _ in steps]  # type: ignore[misc]
         last = steps[-1][1] if steps else begin(table, word)
-        seen = tuple(tape.get(head, table.blank) for tape, head in zip(last.tapes, last.heads))
+        seen = read_cells(table, last)
         if table.rows[last.state, seen] is None:
             trace.append((last.state, seen, None))
         inputs, targets = (np.stack(column) for column in zip(*(self.encoded[state, seen] for state, seen, _ in trace)))
