@@ -107,9 +107,9 @@ def test_a_sign_flip_that_changes_behaviour_is_never_certified(name, traced):
     words = [random_word(np.random.default_rng(n), named.task.pattern, 1 + n) for n in range(5)]
     right, random = behaviour(named, words), np.random.default_rng(0)
     assert certified(named)
-    changed = 0
+    changed, wanted = 0, 2 if name == "traced" else 100  # what was learned is redundant: few flips change it
     weights = [p for p in named.machine.parameters() if p.any()]
-    for _ in range(60):
+    for _ in range(60 if name == "traced" else 300):
         flat = weights[random.integers(len(weights))].data.view(-1)
         index = int(random.choice(flat.abs().topk(min(10, int(flat.count_nonzero()))).indices.numpy()))
         flat[index] *= -1
@@ -117,7 +117,9 @@ def test_a_sign_flip_that_changes_behaviour_is_never_certified(name, traced):
             changed += 1
             assert not certified(named)
         flat[index] *= -1
-    assert changed >= (2 if name == "traced" else 15)  # what was learned is redundant: few flips change it
+        if changed == 100:
+            break
+    assert changed >= wanted
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -112,3 +112,15 @@ def test_a_machine_that_is_between_symbols_stops_in_one_line(run, tmp_path, caps
     with pytest.raises(SystemExit) as ended:
         run("turing", "machine=fresh", "input=1", "run_dir=again")
     assert ended.value.code == 2
+
+
+def test_a_name_means_the_shipped_table_and_a_file_the_checkpoint(run, tmp_path, capsys):
+    (tmp_path / "bb3").mkdir()
+    run("turing", "machine=bb3", "run_dir=saved")
+    (tmp_path / "saved/last.ckpt").rename(tmp_path / "weights.pt")
+    run("turing", "machine=weights.pt")
+    assert capsys.readouterr().out.count("in state Z after 21 steps") == 2
+    (tmp_path / "other.pt").write_bytes(b"nothing")
+    with pytest.raises(SystemExit):
+        run("turing", "machine=other.pt")
+    assert "machine=other.pt: truncated, or not a checkpoint" in capsys.readouterr().err

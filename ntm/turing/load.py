@@ -25,7 +25,8 @@ class Named(NamedTuple):
 def load(key: str, value: str) -> Named:
     """The machine and its task; raises UserError, naming `key`."""
     path = Path(value)
-    if value == "last" or (value and path.is_dir()) or path.suffix == ".ckpt":
+    file = path.suffix == ".ckpt" or (path.is_file() and path.suffix not in (".yaml", ".yml"))
+    if value not in shipped() and (value == "last" or (value and path.is_dir()) or file):
         loaded = runs.load(key, runs.find(key, value, prefer="best.ckpt", task="turing" if value == "last" else None))
         if not isinstance(loaded.config.task, Turing):
             name = loaded.raw["task"]["name"]
