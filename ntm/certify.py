@@ -103,8 +103,8 @@ def search(decisions: Decisions, reference: Table, named: Named, asked: str) -> 
             if found is None:
                 raise
             break
-        if not found.differences:
-            break
+        if not found.differences or shortest_word(reference, named.task.pattern, found.differences) is not None:
+            break  # proved, or a real difference: a sharper search would find it, too
     assert found is not None
     return scope, found
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from tasks.base import STRICT, Batch, Count, Lengths, Range, Task, pad
 from tasks.copy import vectors
 
-BUCKETS = 8
+BUCKETS = 4
 """Training sequences drawn for each one that is used."""
 
 
