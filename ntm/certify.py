@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,13 +23,29 @@ from ntm.turing.margins import Bounds, bounds
 from ntm.turing.product import Difference, Found, TooManyError, search_any, search_words, shortest_word
 from ntm.turing.run import run_discrete
 from ntm.turing.verilog import simulate, simulator, write_verilog
-from tasks.turing import Table, parts, random_word
+from tasks.turing import Table, letters, parts, random_word
 
 WINDOWS = (1, 2, 3)
 """Cells on either side of a head that the search over declared words tries to keep, one after the other."""
 
 MOST_ROWS = 60
 """Rows of the table that are printed."""
+
+
+class Certificate(NamedTuple):
+    """What was found out about a machine."""
+
+    named: Named
+    reference: Table
+    scope: str  # of inputs, in words
+    found: Found
+    proof: Bounds | None  # None where there are differences
+    word: list[str] | None  # the shortest input found on which machine and table part, tape by tape; empty: the blank tape
+
+    @property
+    def certified(self) -> bool:
+        """Whether equality is proved, at every tick for ever."""
+        return self.proof is not None and self.proof.forever
 
 
 @command("certify")
@@ -43,7 +59,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     check_reference(named.task.table, reference, values["reference"])
     if asked == "declared" and named.task.table.input is None:
         raise UserError("inputs=declared: this table declares no words (its key input); allowed: any, auto")
-    folder = None if values["export"] is None else new_folder(values["export"])
+    folder = None if values["export"] is None else runs.claim("export", Path(str(values["export"])), "table.yaml", "a new folder")
 
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
@@ -52,19 +68,18 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         with console.status("searching"):
             scope, found = search(decisions, reference, named, asked)
             proof = None if found.differences else bounds(named.machine, named.task.table, found.reached)
+            word = witness(named, reference, found.differences) if found.differences else None
     except TooManyError as error:
         print(f"ntm.certify: stopped: {error}", file=sys.stderr)
         sys.exit(1)
-    certified = proof is not None and proof.forever
-    lines = tell(named, reference, scope, found, proof, certified)
-    lines.append(f"time          {time.perf_counter() - start:.1f} s")
-    for line in lines:
+    certificate = Certificate(named, reference, scope, found, proof, word)
+    for line in [*tell(certificate), f"time          {time.perf_counter() - start:.1f} s"]:
         console.print(escape(line))
     if folder is not None and found.reached:
         console.print(escape(export(folder, named, decisions, found)))
     if output is not None:
-        output.write_text(json.dumps(certificate(named, reference, scope, found, proof, certified), indent=2) + "\n")
-    if not certified:
+        output.write_text(json.dumps(report(certificate), indent=2) + "\n")
+    if not certificate.certified:
         sys.exit(1)
 
 
@@ -73,14 +88,6 @@ def check_reference(table: Table, reference: Table, key: Any) -> None:
     if (set(reference.symbols), reference.blank, reference.tapes) != (set(table.symbols), table.blank, table.tapes):
         needed = f"{table.tapes} tape(s) of {' '.join(table.symbols)}, blank {table.blank}"
         raise UserError(f"reference={key}: other symbols, blank or tapes than the run; allowed: a table with {needed}")
-
-
-def new_folder(value: Any) -> Path:
-    """An empty folder to export into; raises UserError."""
-    try:
-        return runs.new_folder("turing", str(value))
-    except UserError as error:
-        raise UserError(str(error).replace("run_dir=", "export=").split(", or resume=")[0]) from None
 
 
 def search(decisions: Decisions, reference: Table, named: Named, asked: str) -> tuple[str, Found]:
@@ -95,27 +102,25 @@ def search(decisions: Decisions, reference: Table, named: Named, asked: str) -> 
             return scope, found
     for n in WINDOWS:
         try:
-            scope, found = (
-                f"every word {named.task.words}, of any length",
-                search_words(decisions, reference, named.task.pattern, n),
-            )
+            found = search_words(decisions, reference, named.task.pattern, n)
         except TooManyError:
             if found is None:
                 raise
             break
+        scope = f"every word {named.task.words}, of any length"
         if not found.differences or shortest_word(reference, named.task.pattern, found.differences) is not None:
             break  # proved, or a real difference: a sharper search would find it, too
     assert found is not None
     return scope, found
 
 
-def tell(named: Named, reference: Table, scope: str, found: Found, proof: Bounds | None, certified: bool) -> list[str]:
+def tell(certificate: Certificate) -> list[str]:
     """The certificate for people."""
+    named, reference, scope, found, proof, _ = certificate
     lines = [f"machine       {named.where}, supervision {named.task.supervision}", f"inputs        {scope}"]
     lines.append(f"reached       {len(found.reached)} combinations of register and symbols, a fixed point")
-    if found.differences:
-        return lines + refusal(named, reference, found.differences)
-    assert proof is not None
+    if proof is None:
+        return lines + refusal(certificate)
     m, e = proof.margins, proof.errors
     lines.append(
         f"margins       (logits from flipping) register {m.register:.1f}, written {m.written:.1f}, erase {m.erase:.1f}, "
@@ -129,7 +134,7 @@ def tell(named: Named, reference: Table, scope: str, found: Found, proof: Bounds
     )
     lines.append(f"contraction   a slot under a head keeps {proof.kept:.0e} of its old error, a register and a head none of it")
     lines += rows_of(named.task.table, found)
-    if not certified:
+    if not certificate.certified:
         return [*lines, f"verdict       NOT CERTIFIED for ever: stray weight adds up; safe for {proof.ticks:.0e} ticks"]
     lines += [
         f"verdict       CERTIFIED: on {scope}, at every tick for ever, the network's state, symbols written and moves are those",
@@ -147,18 +152,18 @@ def outside(scope: str) -> str:
     return "other precisions or devices" if scope.startswith("any") else "tapes that are no such word, other precisions or devices"
 
 
-def refusal(named: Named, reference: Table, differences: list[Difference]) -> list[str]:
+def refusal(certificate: Certificate) -> list[str]:
     """Where machine and table part, with an input to see it."""
+    differences, word = certificate.found.differences, certificate.word
     first = differences[0]
     lines = [f"differs       in {len(differences)} combinations; state {first.state}, symbols {' '.join(first.seen)}:"]
     lines += [f"              the network: {first.machine}", f"              the table:   {first.table}"]
-    word = witness(named, reference, differences)
     shown = (
         "none found among short words: not proved equal, not shown to differ"
         if word is None
         else f"input={','.join(word) or '(blank tape)'}"
     )
-    return [*lines, f"shortest      {shown}", f"verdict       NOT CERTIFIED: not the table {reference.name}"]
+    return [*lines, f"shortest      {shown}", f"verdict       NOT CERTIFIED: not the table {certificate.reference.name}"]
 
 
 def witness(named: Named, reference: Table, differences: list[Difference]) -> list[str] | None:
@@ -176,8 +181,7 @@ def rows_of(table: Table, found: Found) -> list[str]:
     """The extracted table, as far as people read tables."""
     lines = []
     for (code, seen), d in list(found.reached.items())[:MOST_ROWS]:
-        moves = " ".join("LSR"[1 + move] for move in d.move)
-        does = f"{' '.join(d.write)}, {moves}, {name_of(table, d.code)}" if d.running else "halts"
+        does = f"{' '.join(d.write)}, {letters(d.move)}, {name_of(table, d.code)}" if d.running else "halts"
         lines.append(f"              {name_of(table, code)}, {' '.join(seen)} -> {does}")
     left = len(found.reached) - MOST_ROWS
     return ["table", *lines, *([f"              and {left} more: export=<folder> writes all"] if left > 0 else [])]
@@ -202,20 +206,21 @@ def export(folder: Path, named: Named, decisions: Decisions, found: Found) -> st
     return f"{written}; iverilog ends as the network does on {same} of {len(tried)} random words"
 
 
-def certificate(named: Named, reference: Table, scope: str, found: Found, proof: Bounds | None, certified: bool) -> dict[str, Any]:
+def report(certificate: Certificate) -> dict[str, Any]:
     """The certificate for json=."""
+    named, reference, scope, found, proof, word = certificate
     return {
         "run": named.where,
         "supervision": named.task.supervision,
         "reference": reference.name,
-        "certified": certified,
+        "certified": certificate.certified,
         "inputs": scope,
         "combinations": len(found.reached),
         "pairs": len(found.pairs),
         "margins": None if proof is None else proof.margins._asdict(),
         "errors": None if proof is None else proof.errors._asdict(),
         "differences": [difference._asdict() for difference in found.differences],
-        "shortest_input": None if not found.differences else witness(named, reference, found.differences),
+        "shortest_input": word,
         "table": extract(named.task.table, found.reached) if found.reached else None,
     }
 

@@ -66,11 +66,11 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
     return decorate
 
 
-def defaults(*choices: str) -> dict[str, Any]:
-    """The configuration of `python -m ntm.train` with these choices, as plain values."""
+def defaults(name: str, choices: list[str]) -> dict[str, Any]:
+    """The configuration of a command with these choices (`task=...`), as plain values."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        values = OmegaConf.to_container(hydra.compose("train", list(choices)), resolve=True)
+        values = OmegaConf.to_container(hydra.compose(name, choices), resolve=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
@@ -98,10 +98,7 @@ def one_line(error: Exception, name: str) -> str:
 def allowed_beside(name: str, key: str) -> str:
     """The keys that exist where `key` was looked for, under the choices (`task=...`) of this command line."""
     choices = [word for word in sys.argv[1:] if re.fullmatch(r"\w+=\w+", word) and (CONFIG_DIR / word.partition("=")[0]).is_dir()]
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        found: Any = OmegaConf.to_container(hydra.compose(name, choices))
-    path = ""
+    found, path = defaults(name, choices), ""
     for part in key.split(".")[:-1]:
         if not isinstance(found.get(part), dict):
             break

@@ -15,7 +15,7 @@ from ntm.command import command
 from ntm.config import Seed, UserError, auto_slots, check_slots, validate
 from ntm.machine import Machine
 from ntm.turing.free import record, score_free
-from tasks import Batch, Task, Turing
+from tasks import Task, Turing
 from tasks.base import Count, Lengths
 from tasks.turing import random_word
 
@@ -45,8 +45,7 @@ def evaluate(machine: Machine, task: Task, length: int, sequences: int, seed: in
             if isinstance(task, Turing):
                 score = score_free(machine, task, np.random.default_rng([seed, chunk]), length, size)
             else:
-                batch = task.batch(seed, "test", chunk, size, (length, length))
-                batch = Batch(*(part.to(machine.output.weight.device) for part in batch))
+                batch = task.batch(seed, "test", chunk, size, (length, length)).to(machine.output.weight.device)
                 score = task.score(machine(batch.inputs, slots=slots).logits, batch)
             bit_errors += int(score.bit_errors.sum())
             bits += int(score.bits.sum())

@@ -149,8 +149,7 @@ class LitMachine(L.LightningModule):
     def probe(self, seed: int) -> tuple[Batch, Output, str]:
         """One fixed sequence of the task, run and recorded, and a line that tells what the machine made of it."""
         task, length = self.task, self.task.probe_length
-        batch = task.batch(seed, "val", 0, 1, (length, length))
-        batch = Batch(*(part.to(self.device) for part in batch))
+        batch = task.batch(seed, "val", 0, 1, (length, length)).to(self.device)
         with torch.no_grad():
             output = self.machine(batch.inputs, slots=auto_slots(self.machine, task, length), record=True)
         return batch, output, task.show(batch.inputs[0], (output.logits[0] > 0).float())

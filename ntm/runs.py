@@ -14,6 +14,9 @@ from ntm.machine import Machine
 ROOT = Path("checkpoints")
 SHIPPED = "pretrained"
 
+RUN_KEYS = ("run_dir", "resume")
+"""Keys of ntm.train that say where a run is, not what it is."""
+
 
 class Loaded(NamedTuple):
     """A checkpoint from disk."""
@@ -28,13 +31,19 @@ class Loaded(NamedTuple):
 def new_folder(task: str, run_dir: str | None) -> Path:
     """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""
     folder = Path(run_dir) if run_dir is not None else unused(ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"run_dir={folder}: not empty; allowed: a new folder, or resume={folder} to continue")
+    return claim("run_dir", folder, "config.yaml", f"a new folder, or resume={folder} to continue")
+
+
+def claim(key: str, folder: Path, first: str, allowed: str) -> Path:
+    """The folder, made if it is not there, with an empty file `first` in it; raises UserError, naming `key`, if not empty."""
+    existed = folder.is_dir()
+    if existed and any(folder.iterdir()):
+        raise UserError(f"{key}={folder}: not empty; allowed: {allowed}")
     try:
-        folder.mkdir(parents=True, exist_ok=run_dir is not None)
-        (folder / "config.yaml").touch()
+        folder.mkdir(parents=True, exist_ok=existed)
+        (folder / first).touch()
     except OSError as error:
-        raise UserError(f"run_dir={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
+        raise UserError(f"{key}={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
     return folder
 
 

@@ -21,19 +21,17 @@ from ntm.config import Config, UserError, parse
 from ntm.data import TaskData
 from ntm.evaluate import evaluate, table
 from ntm.module import LitMachine, NonFiniteError
-from ntm.turing.learn import LitTrace, fitted
-from ntm.turing.load import plain, table_of
+from ntm.turing.learn import LitTrace
+from ntm.turing.load import fitted, plain, table_of
 
 KEPT = ("task", "machine", "seed")
 """What a resumed run may not change: it would no longer be the same run."""
-
-RUN_KEYS = ("run_dir", "resume")
 
 
 @command("train")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check everything, then make the run's folder, train, and show what was learned."""
-    raw = {key: value for key, value in values.items() if key not in (*RUN_KEYS, "turing")}
+    raw = {key: value for key, value in values.items() if key not in (*runs.RUN_KEYS, "turing")}
     run_dir, resume = values["run_dir"], values["resume"]
     loaded = None
     if resume is not None:
@@ -86,7 +84,7 @@ def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
         section, *rest = key.split(".")
-        if section in RUN_KEYS or section.startswith("hydra"):
+        if section in runs.RUN_KEYS or section.startswith("hydra"):
             continue
         if key == "task":
             section, rest = "task", ["name"]

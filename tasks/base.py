@@ -38,6 +38,10 @@ class Batch(NamedTuple):
     targets: Tensor  # [B T O], bits
     mask: Tensor  # [B T], 1 where an answer is due
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        return Batch(*(part.to(device) for part in self))
+
 
 class Score(NamedTuple):
     """Counts for each sequence of a batch; a sequence is wrong when any of its bits is."""

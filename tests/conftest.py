@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from ntm import certify, evaluate, train
-from ntm.command import CONFIG_DIR
+from ntm.command import defaults
+from ntm.runs import RUN_KEYS
 from ntm.turing import __main__ as turing
 
 torch.set_num_threads(1)
@@ -23,9 +22,7 @@ TINY += ["trainer.batch_size=4", "trainer.val_sequences=4", "trainer.val_every=5
 
 def composed(*overrides):
     """The configuration as plain values, as the train command would compose it."""
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        raw = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
-    return {key: value for key, value in raw.items() if key not in train.RUN_KEYS}
+    return {key: value for key, value in defaults("train", list(overrides)).items() if key not in RUN_KEYS}
 
 
 @pytest.fixture
@@ -36,6 +33,22 @@ def run(tmp_path, monkeypatch):
     def call(command: str, *words: str) -> None:
         monkeypatch.setattr(sys, "argv", [f"ntm-{command}", *words])
         COMMANDS[command]()
+
+    return call
+
+
+@pytest.fixture
+def refused(run, tmp_path, capsys):
+    """Run a command that must refuse its words: exit code 2, one line, nothing written. Returns the line."""
+
+    def call(command: str, *words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            run(command, *words)
+        assert ended.value.code == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+        return error
 
     return call
 

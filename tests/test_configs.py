@@ -11,7 +11,7 @@ from conftest import composed
 from ntm.command import CONFIG_DIR
 from ntm.config import build_machine, parse
 from ntm.turing.compiler import compile_table
-from ntm.turing.learn import fitted
+from ntm.turing.load import fitted
 from tasks import TASKS
 
 GROUPS = ["task", "machine", "optimizer", "curriculum", "trainer", "debug", "experiment"]

@@ -9,19 +9,9 @@ from hypothesis import strategies as st
 from ntm.heads import TapeHeads
 from ntm.turing.compiler import compile_table
 from ntm.turing.decisions import Decisions, NotDiscreteError, code_of, decide
-from ntm.turing.free import compare
-from ntm.turing.run import Final, begin_dense, grow, run_dense, run_discrete
-from tasks.turing import begin, execute, parts, random_word, read_cells, read_table, read_word
-
-
-def reference(table, word, max_steps):
-    """What the reference says of a run, as a network's run says it."""
-    steps, end = 0, begin(table, word)
-    for _, after in execute(table, word, max_steps):
-        steps, end = steps + 1, after
-    seen = read_cells(table, end)
-    tapes = tuple({cell: symbol for cell, symbol in tape.items() if symbol != table.blank} for tape in end.tapes)
-    return Final(table.rows[end.state, seen] is None, steps, end.state, end.heads, tapes)
+from ntm.turing.free import compare, reference
+from ntm.turing.run import begin_dense, grow, run_dense, run_discrete
+from tasks.turing import parts, random_word, read_table, read_word
 
 
 def random_table(seed, states, symbols, tapes):

@@ -68,7 +68,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     if "png" in outputs:
         space_time(decisions, word, final).save(outputs["png"], format="PNG")
     if folder is not None:
-        save_compiled(folder, named, defaults("task=turing"))
+        save_compiled(folder, named, defaults("train", ["task=turing"]))
         with SummaryWriter(str(folder)) as writer:
             for name, image in pictures(*record(machine, named.task, word)).items():
                 writer.add_image(f"images/{name}", np.asarray(image), 0, dataformats="HWC")

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from ntm.turing.decisions import Code, Decision, name_of
-from tasks.turing import Row, Table
+from tasks.turing import Row, Table, letters
 
 
 def extract(table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision]) -> dict[str, Any]:
@@ -17,9 +17,8 @@ def extract(table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decisio
     rows: dict[str, dict[str, list[str] | None]] = {}
     for (code, seen), decision in reached.items():
         row = Row(decision.write, decision.move, name_of(table, decision.code)) if decision.running else None
-        moves = None if row is None else " ".join("LSR"[1 + move] for move in row.move)
         rows.setdefault(name_of(table, code), {})[" ".join(seen)] = (
-            None if row is None else [" ".join(row.write), str(moves), row.state]
+            None if row is None else [" ".join(row.write), letters(row.move), row.state]
         )
     halting = [state for state, by_symbol in rows.items() if not any(by_symbol.values())]
     every = len(table.symbols) ** table.tapes

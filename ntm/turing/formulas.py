@@ -84,13 +84,13 @@ def minimise(logic: Logic, output: int) -> list[Product]:
     return kept
 
 
-def as_text(logic: Logic, products: list[Product], negation: str = "~", conjunction: str = " & ", disjunction: str = " | ") -> str:
+def as_text(logic: Logic, products: list[Product]) -> str:
     """A sum of products as a formula, in Python and in Verilog alike."""
     if not products:
         return "0"
     terms = []
     for mask, value in products:
         bits = [(name, len(logic.inputs) - 1 - n) for n, name in enumerate(logic.inputs)]
-        literals = [name if value >> bit & 1 else negation + name for name, bit in bits if mask >> bit & 1]
-        terms.append(conjunction.join(literals) or "1")
-    return terms[0] if len(terms) == 1 else disjunction.join(f"({term})" for term in terms)
+        literals = [name if value >> bit & 1 else "~" + name for name, bit in bits if mask >> bit & 1]
+        terms.append(" & ".join(literals) or "1")
+    return terms[0] if len(terms) == 1 else " | ".join(f"({term})" for term in terms)

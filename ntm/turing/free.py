@@ -7,9 +7,9 @@ import torch
 
 from ntm.machine import Machine, Output
 from ntm.turing.decisions import Decisions, NotDiscreteError
-from ntm.turing.run import begin_dense, pad, run_discrete
+from ntm.turing.run import Final, begin_dense, pad, run_discrete, written
 from tasks import Batch, Score, Turing
-from tasks.turing import Word, begin, execute, random_word, read_cells
+from tasks.turing import Table, Word, begin, execute, random_word, read_cells
 
 MOST_STEPS = 5_000_000
 """Steps of a reference that may halt; of one that never does `most_ticks` are enough."""
@@ -26,22 +26,26 @@ class Compared(NamedTuple):
     line: str  # for people
 
 
-def compare(decisions: Decisions, word: Word, max_steps: int) -> Compared:
-    """Run a word by the machine's decisions and by its table, and compare every cell of every tape at the end."""
-    table, steps = decisions.table, 0
-    end = begin(table, word)
+def reference(table: Table, word: Word, max_steps: int) -> Final:
+    """Where the table itself stands after at most `max_steps` steps on a word."""
+    steps, end = 0, begin(table, word)
     for _, after in execute(table, word, max_steps):
         steps, end = steps + 1, after
     halted = table.rows[end.state, read_cells(table, end)] is None
-    tapes = [{cell: symbol for cell, symbol in tape.items() if symbol != table.blank} for tape in end.tapes]
-    cells = max(1, sum(len(tape) for tape in tapes))
+    return Final(halted, steps, end.state, end.heads, written(end.tapes, table.blank))
+
+
+def compare(decisions: Decisions, word: Word, max_steps: int) -> Compared:
+    """Run a word by the machine's decisions and by its table, and compare every cell of every tape at the end."""
+    end = reference(decisions.table, word, max_steps)
+    cells = max(1, sum(len(tape) for tape in end.tapes))
     shown = ",".join("".join(symbols) for symbols in word)
     try:
-        final = run_discrete(decisions, word, steps)
+        final = run_discrete(decisions, word, end.steps)
     except NotDiscreteError as error:
         return Compared(cells, cells, f"{shown} -> {error}: wrong")
-    wrong = sum(a.get(cell) != b.get(cell) for a, b in zip(tapes, final.tapes) for cell in a.keys() | b.keys())
-    wrong += (final.halted, final.steps, final.state, final.heads) != (halted, steps, end.state, end.heads)
+    wrong = sum(a.get(cell) != b.get(cell) for a, b in zip(end.tapes, final.tapes) for cell in a.keys() | b.keys())
+    wrong += final._replace(tapes=end.tapes) != end
     answer = ",".join("".join(tape[cell] for cell in sorted(tape)) for tape in final.tapes)
     return Compared(cells, wrong, f"{shown} -> {answer} in {final.steps:,} steps: {'wrong' if wrong else 'ok'}")
 

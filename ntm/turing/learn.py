@@ -4,7 +4,6 @@ The machine has the same shape as a compiled one and starts from random weights.
 the logits of its own register, writing and moving, and only afterwards does the machine run free, on what it wrote itself.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ntm.config import Config, UserError
+from ntm.config import Config
 from ntm.data import Draw, Longer
 from ntm.losses import masked_bits
 from ntm.machine import Machine, Output
@@ -20,39 +19,11 @@ from ntm.module import LitMachine, Tally
 from ntm.turing.compiler import shape_of
 from ntm.turing.decisions import Decisions
 from ntm.turing.free import compare, record
-from ntm.turing.load import plain, table_of
 from tasks import Batch, Turing
 from tasks.turing import random_word
 
 TEMPERATURE = 3.0
 """Logits count for this much less in the loss, so they grow this much larger before it is content: margins."""
-
-
-def fitted(raw: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with the table itself instead of its name or file, and with the sizes it asks for instead of `auto`.
-
-    Raises UserError for a table that cannot be read, and for other sizes.
-    """
-    table = table_of("turing", str(raw["task"].get("table") or ""))
-    asked: Mapping[tuple[str, ...], Any] = {
-        ("controller", "kind"): "feedforward",
-        ("controller", "register"): len(table.states),
-        ("heads", "kind"): "tape",
-        ("heads", "count"): table.tapes,
-        ("heads", "window"): [0],
-        ("heads", "address_from"): "hidden",
-        ("heads", "separate"): True,
-        ("slot_width",): len(table.symbols),
-        ("shift_width",): 3,
-    }
-    machine = {key: dict(value) if isinstance(value, dict) else value for key, value in raw["machine"].items()}
-    for path, value in asked.items():
-        part = machine if len(path) == 1 else machine[path[0]]
-        given = part.get(path[-1], "auto")
-        if given not in ("auto", value):
-            raise UserError(f"machine.{'.'.join(path)}={given}: this table needs {value}; allowed: {value}, auto")
-        part[path[-1]] = value
-    return {**raw, "machine": machine, "task": {**raw["task"], "table": plain(table)}}
 
 
 def decide_logits(machine: Machine, seen: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ tick from inside the boxes ends inside the boxes, so by induction every tick of 
 Letters: X combinations, C units, R what is read, Q register, L logits.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -185,7 +185,7 @@ def margins_at(layers: Layers, table: Table, code: Code, seen: tuple[str, ...], 
     tail = layers.tail.reshape(tapes, symbols)
     after = np.abs(tail).max(1).sum() + np.abs(tail).sum() * spread.max()
     return Margins(
-        register=float((np.where(code_bits(decision.code), register, -register) - r_register).min()),
+        register=float((np.where(np.array(decision.code) > 0, register, -register) - r_register).min()),
         written=float(np.clip(np.where(written > 0, values, -values) - r_values, -CLIP, CLIP).min()),
         erase=float(np.clip(erase - r_erase, -CLIP, CLIP).min()),
         stay=float(-high[:, 0].max()),
@@ -193,11 +193,6 @@ def margins_at(layers: Layers, table: Table, code: Code, seen: tuple[str, ...], 
         running=float((running[0] if decision.running else -running[0]) - r_running[0] - after),
         sharpening=float(1 + np.logaddexp(0, low[:, 1].min())),
     )
-
-
-def code_bits(code: Iterable[int]) -> np.ndarray:
-    """A register as truth values."""
-    return np.array(list(code)) > 0
 
 
 def one_tick(margins: Margins, errors: Errors) -> Errors:

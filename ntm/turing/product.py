@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ntm.turing.decisions import Code, Decision, Decisions, NotDiscreteError, code_of
-from tasks.turing import Row, Table, Word, begin, every_word, execute, random_word, read_cells
+from tasks.turing import Row, Table, Word, begin, every_word, execute, letters, random_word, read_cells
 from tasks.turing.words import Part
 
 Symbols = tuple[str, ...]
@@ -72,16 +72,18 @@ def compare(decisions: Decisions, table: Table, code: Code, state: str, seen: Sy
             return decision
         return Difference(state, seen, "halts" if still else "halts, but changes something", tell(row))
     if row is None or (decision.write, decision.move) != (row.write, row.move):
-        return Difference(state, seen, tell(Row(decision.write, decision.move, "?")), tell(row))
+        return Difference(state, seen, does(decision.write, decision.move), tell(row))
     return decision
 
 
 def tell(row: Row | None) -> str:
-    """A row for people; the state of a machine is its own affair, so it may be left out."""
-    if row is None:
-        return "halts"
-    to = "" if row.state == "?" else f", goes to {row.state}"
-    return f"writes {' '.join(row.write)}, moves {' '.join('LSR'[1 + move] for move in row.move)}{to}"
+    """A row for people."""
+    return "halts" if row is None else f"{does(row.write, row.move)}, goes to {row.state}"
+
+
+def does(write: Symbols, move: tuple[int, ...]) -> str:
+    """What is written and moved, for people; the register of a machine is its own affair."""
+    return f"writes {' '.join(write)}, moves {letters(move)}"
 
 
 def search_any(decisions: Decisions, table: Table) -> Found:

@@ -4,7 +4,7 @@ The tape has no ends: the dense path adds blank slots at either end before a hea
 closes. A tick of the dense path touches every slot; a tick of the discrete path looks one decision up.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ntm.machine import Machine, Output, State
-from ntm.turing.decisions import Code, Decisions, bits, code_of, encode, name_of
+from ntm.turing.decisions import Decisions, bits, code_of, encode, name_of
 from tasks.turing import Table, Word
 
 CHUNK = 64
@@ -33,7 +33,6 @@ class Snapshot(NamedTuple):
     """A configuration on the way, for pictures."""
 
     steps: int
-    code: Code
     heads: list[int]
     tapes: list[dict[int, str]]  # the live ones: copy what you keep
 
@@ -48,7 +47,7 @@ def run_discrete(
     steps, halted = 0, False
     while True:
         if watch is not None and steps % every == 0:
-            watch(Snapshot(steps, code, heads, tapes))
+            watch(Snapshot(steps, heads, tapes))
         write, move, following, running = decisions[code, tuple([tape.get(at, blank) for tape, at in zip(tapes, heads)])]
         if not running:
             halted = True
@@ -60,8 +59,12 @@ def run_discrete(
             heads[tape] += move[tape]
         code = following
         steps += 1
-    kept = tuple({cell: symbol for cell, symbol in tape.items() if symbol != blank} for tape in tapes)
-    return Final(halted, steps, name_of(table, code), tuple(heads), kept)
+    return Final(halted, steps, name_of(table, code), tuple(heads), written(tapes, blank))
+
+
+def written(tapes: Iterable[dict[int, str]], blank: str) -> tuple[dict[int, str], ...]:
+    """Tapes with their blanks left out."""
+    return tuple({cell: symbol for cell, symbol in tape.items() if symbol != blank} for tape in tapes)
 
 
 class Tape(NamedTuple):
@@ -101,14 +104,14 @@ def pad(tape: Tape, table: Table, left: int, right: int) -> Tape:
     return Tape(state._replace(memory=memory, weights=weights, home=home), tape.origin + left)
 
 
-def ticks_dense(machine: Machine, table: Table, word: Word, ticks: int, record: bool = False) -> Iterator[tuple[Tape, Output]]:
+def ticks_dense(machine: Machine, table: Table, word: Word, ticks: int) -> Iterator[tuple[Tape, Output]]:
     """Chunks of a dense run: the tape before a chunk and what the machine made of it."""
     tape = begin_dense(machine, table, word)
     with torch.inference_mode():
         for done in range(0, ticks, CHUNK):
             chunk = min(CHUNK, ticks - done)
             tape = grow(tape, table, chunk + 1)
-            output = machine(tape.state.memory.new_zeros(1, chunk, 0), tape.state, record=record)
+            output = machine(tape.state.memory.new_zeros(1, chunk, 0), tape.state)
             yield tape, output
             tape = Tape(output.state, tape.origin)
 

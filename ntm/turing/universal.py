@@ -1,7 +1,7 @@
 """The tapes of `machine=universal`: another machine's rules and state in the code that tables/universal.yaml explains."""
 
 from ntm.config import UserError
-from tasks.turing import Table, Word
+from tasks.turing import Table, Word, letters
 
 
 def encode_machine(key: str, table: Table, word: Word) -> Word:
@@ -15,7 +15,7 @@ def encode_machine(key: str, table: Table, word: Word) -> Word:
     order = [table.start, *(state for state in table.states if state != table.start)]
     strokes = {state: "|" * number for number, state in enumerate(order, start=1)}
     rules = [
-        strokes[state] + digit[seen[0]] + digit[row.write[0]] + "LSR"[1 + row.move[0]] + strokes[row.state] + ";"
+        strokes[state] + digit[seen[0]] + digit[row.write[0]] + letters(row.move) + strokes[row.state] + ";"
         for (state, seen), row in table.rows.items()
         if row is not None
     ]

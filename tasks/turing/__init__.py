@@ -1,7 +1,7 @@
 """Turing machines as data: tables, words, and the slow reference. `ntm.turing` makes networks of them."""
 
 from tasks.turing.reference import Configuration, Step, begin, execute, read_cells
-from tasks.turing.table import Row, Table, read_table, shipped
+from tasks.turing.table import Row, Table, letters, read_table, shipped
 from tasks.turing.words import Word, every_word, parts, random_word, read_word
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "begin",
     "every_word",
     "execute",
+    "letters",
     "parts",
     "random_word",
     "read_cells",

@@ -19,7 +19,7 @@ A step is a row that was executed, the one into a halting state included.
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,11 @@ class Row(NamedTuple):
     write: tuple[str, ...]  # one symbol for each tape
     move: tuple[int, ...]  # -1, 0 or +1 for each tape
     state: str
+
+
+def letters(moves: Iterable[int]) -> str:
+    """Moves as they are written in a table."""
+    return " ".join("LSR"[1 + move] for move in moves)
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def from_text(text: str) -> Table:
             table[state][symbol] = None if triple == "---" else list(triple)
     used = [letter for letter in halts if any(row and row[2] == letter for rows in table.values() for row in rows.values())]
     built = from_mapping(text, {"blank": "0", "symbols": symbols, "start": "A", "halt": used or ["Z"], "table": table})
-    return Table(**{**vars(built), "source": text})
+    return replace(built, source=text)
 
 
 def from_mapping(name: str, source: Mapping[str, Any]) -> Table:
