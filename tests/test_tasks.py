@@ -123,6 +123,14 @@ def test_a_training_batch_of_repeat_copy_lasts_about_equally_long_and_all_of_the
     assert np.mean(padding) < 0.3
 
 
+@pytest.mark.parametrize("length", [1, 2, 10, 100])
+def test_two_heads_of_repeat_copy_that_part_at_home_do_not_meet_round_the_ring(length):
+    slots = RepeatCopy().slots(length)
+    forth = {1 + k for k in range(length + 2)}  # from slot 1: every vector, the delimiter, and the slot after it is seen
+    back = {-k % slots for k in range(length + 1)}  # from slot 0, the other way
+    assert not forth & back
+
+
 def test_the_repeat_count_is_normalised_over_training_counts_whatever_is_asked():
     task = RepeatCopy()
     counts = [task.normalise(n) for n in range(1, 11)]
