@@ -13,7 +13,7 @@ from ntm.controllers import LSTM, FeedForward
 from ntm.heads import NTMHeads, TapeHeads
 from ntm.machine import Machine
 from tasks import TASKS, Task
-from tasks.base import STRICT, Count, Lengths
+from tasks.base import STRICT, Count, Fraction, Lengths
 
 
 class UserError(Exception):
@@ -33,7 +33,6 @@ Odd = Annotated[int, Field(strict=True, ge=1), AfterValidator(odd)]
 Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -127,6 +126,7 @@ class TrainerConfig:
 
     max_steps: Count  # updates
     batch_size: Count
+    mean_over: Literal["bits", "sequences"]  # what the loss is a mean of
     val_every: Count  # updates
     val_sequences: Count  # for each validation length
     log_every: Count  # updates
@@ -217,8 +217,11 @@ def check_slots(task: Task, slots: int, length: int, key: str) -> None:
 
 
 def auto_slots(machine: Machine, task: Task, length: int) -> int:
-    """As many slots as the length needs, and no fewer than the machine was trained with."""
-    return max(machine.slots, task.slots(length))
+    """Twice the slots that the length needs, and no fewer than the machine was trained with.
+
+    Slots are a ring: heads that part at home, or one that never stops writing, would meet on it what they should not.
+    """
+    return max(machine.slots, 2 * task.slots(length))
 
 
 def build_machine(config: MachineConfig, task: Task) -> Machine:

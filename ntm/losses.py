@@ -4,6 +4,7 @@ Letters: B batch, T ticks, O outputs.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,3 +21,14 @@ def masked_bits(logits: Tensor, batch: Batch) -> Tensor:
     mask = batch.mask.unsqueeze(-1)
     each = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="none")
     return torch.sum(each * mask) / (mask.sum() * logits.shape[-1] * math.log(2))
+
+
+def masked_bits_by_sequence(logits: Tensor, batch: Batch) -> Tensor:
+    """Like `masked_bits`, but the mean over sequences of each one's mean: a short sequence counts as much as a long one."""
+    each = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="none")
+    sums = torch.sum(each * batch.mask.unsqueeze(-1), dim=(1, 2))
+    return torch.mean(sums / batch.mask.sum(1)) / (logits.shape[-1] * math.log(2))
+
+
+LOSSES: dict[str, Callable[[Tensor, Batch], Tensor]] = {"bits": masked_bits, "sequences": masked_bits_by_sequence}
+"""By `trainer.mean_over`: what training takes the mean over."""

@@ -11,7 +11,7 @@ from ntm.clipping import clip_gradients
 from ntm.config import Config, auto_slots, build_machine
 from ntm.curriculum import Progress, advance, learning_rate
 from ntm.data import Draw, Longer
-from ntm.losses import masked_bits
+from ntm.losses import LOSSES, masked_bits
 from ntm.machine import Output
 from ntm.optimizers import OPTIMIZERS
 from tasks import Batch, Score
@@ -65,7 +65,7 @@ class LitMachine(L.LightningModule):
         """Loss in bits per output bit, under the curriculum's noise."""
         output = self.machine(draw.batch.inputs, noise=self.noise(draw.batch.inputs))
         self.latest, self.stage = self.task.score(output.logits.detach(), draw.batch), draw.stage
-        return masked_bits(output.logits, draw.batch)
+        return LOSSES[self.config.trainer.mean_over](output.logits, draw.batch)
 
     def noise(self, inputs: Tensor) -> Tensor | None:
         """Noise [B T K] of this update, a pure function of (seed, update), or None while there is none."""

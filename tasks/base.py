@@ -27,6 +27,7 @@ STRICT = ConfigDict(extra="forbid")
 """An unknown field is an error, in a task as in every other part of the configuration."""
 
 Count = Annotated[int, Field(strict=True, ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[tuple[Count, Count], AfterValidator(ascending)]
 Lengths = Annotated[tuple[Count, ...], Field(min_length=1)]
 
@@ -94,7 +95,7 @@ class Task(ABC):
 
     @abstractmethod
     def slots(self, length: int) -> int:
-        """Memory slots that a machine needs to hold a sequence of this length."""
+        """Memory slots that a machine needs to hold a sequence of this length; where nobody says, twice as many are used."""
 
     @abstractmethod
     def sequence(self, random: np.random.Generator, length: int, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

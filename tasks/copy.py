@@ -12,18 +12,23 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Count, Lengths, Range, Task
+from tasks.base import STRICT, Count, Fraction, Lengths, Range, Task
 
 
 @dataclass(frozen=True, config=STRICT)
 class Copy(Task):
-    """`width`-bit random vectors, `lengths` of them; Graves trains on 1 to 20."""
+    """`width`-bit random vectors, `lengths` of them; Graves trains on 1 to 20.
+
+    In training, a share `mixed_density` of the vectors has a share of ones of its own, drawn from 0 to 1: among uniform
+    vectors of 8 bits one in 256 is all zeros, too rare to learn that it is no sign of the answer's beginning.
+    """
 
     lengths: Range = (1, 20)
-    val_lengths: Lengths = (20, 120)
+    val_lengths: Lengths = (1, 20, 120)
     test_lengths: Lengths = (20, 50, 100, 200)
     probe_length: Count = 12
     width: Count = 8
+    mixed_density: Fraction = 0.25
 
     @property
     def inputs(self) -> int:
@@ -42,6 +47,10 @@ class Copy(Task):
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         vectors = random.integers(0, 2, (length, self.width))
+        if split == "train":
+            mixed = random.uniform(size=(length, 1)) < self.mixed_density
+            drawn = random.uniform(size=vectors.shape) < random.uniform(size=(length, 1))
+            vectors = np.where(mixed, drawn, vectors)
         inputs = np.zeros((2 * length + 1, self.inputs))
         inputs[:length, : self.width] = vectors
         inputs[length, self.width] = 1

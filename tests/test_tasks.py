@@ -1,6 +1,7 @@
 """Every task: pure, masked, in range, checked by an oracle of its own, and readable."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ntm.config import auto_slots
 from tasks import TASKS, BinaryAdd, BinaryMul, Copy, RepeatCopy
 from tasks.binary_add import bits, number, operand
 
@@ -99,6 +101,14 @@ def test_copy_docstring_example():
     assert (targets[3:] == inputs[:2, :3]).all()
 
 
+@pytest.mark.parametrize(("split", "share", "zeros"), [("train", 1.0, 1 / 9), ("train", 0.0, 1 / 256), ("test", 1.0, 1 / 256)])
+def test_training_vectors_of_copy_have_mixed_densities_and_others_are_uniform(split, share, zeros):
+    inputs, _, _ = Copy(mixed_density=share).sequence(np.random.default_rng(0), 20_000, split)
+    ones = np.bincount(inputs[:20_000].sum(1).astype(int), minlength=9) / 20_000
+    assert ones[0] == pytest.approx(zeros, rel=0.25)
+    assert ones[4] == pytest.approx(70 / 256 if zeros < 0.01 else 1 / 9, rel=0.1)  # a uniform density makes all counts alike
+
+
 def test_repeat_copy_by_its_definition():
     task = RepeatCopy(width=3)
     for inputs, targets, mask in zip(*task.batch(1, "train", 0, 32)):
@@ -125,10 +135,17 @@ def test_a_training_batch_of_repeat_copy_lasts_about_equally_long_and_all_of_the
 
 @pytest.mark.parametrize("length", [1, 2, 10, 100])
 def test_two_heads_of_repeat_copy_that_part_at_home_do_not_meet_round_the_ring(length):
-    slots = RepeatCopy().slots(length)
+    slots = auto_slots(SimpleNamespace(slots=1), RepeatCopy(), length)
     forth = {1 + k for k in range(length + 2)}  # from slot 1: every vector, the delimiter, and the slot after it is seen
     back = {-k % slots for k in range(length + 1)}  # from slot 0, the other way
     assert not forth & back
+
+
+@pytest.mark.parametrize("length", [1, 2, 20, 200])
+def test_a_head_of_copy_that_never_stops_writing_does_not_come_round_the_ring(length):
+    slots = auto_slots(SimpleNamespace(slots=1), Copy(), length)
+    ticks = len(Copy().sequence(np.random.default_rng(0), length, "test")[2])
+    assert len({(2 + tick) % slots for tick in range(ticks)}) == ticks
 
 
 def test_the_repeat_count_is_normalised_over_training_counts_whatever_is_asked():

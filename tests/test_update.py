@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from ntm.clipping import clip_gradients
 from ntm.config import CurriculumConfig, parse
 from ntm.curriculum import Progress, advance, draw_stage, learning_rate
-from ntm.losses import masked_bits
+from ntm.losses import LOSSES, masked_bits
 from ntm.module import LitMachine
 from ntm.optimizers import GravesRMSprop
 from tasks import Batch
@@ -130,6 +130,14 @@ def test_loss_in_bits_per_bit_that_is_due():
     batch = Batch(torch.zeros(1, 3, 1), torch.tensor([[[1.0], [0.0], [1.0]]]), torch.tensor([[1.0, 0.0, 1.0]]))
     assert masked_bits(torch.zeros(1, 3, 1), batch).item() == pytest.approx(1)
     assert masked_bits(torch.tensor([[[50.0], [50.0], [50.0]]]), batch).item() == pytest.approx(0)
+
+
+def test_mean_over_sequences_counts_a_short_one_as_much_as_a_long_one():
+    mask = torch.tensor([[0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    logits = torch.tensor([[0.0, 50.0, 50.0, 50.0], [0.0, 0.0, 0.0, 0.0]]).unsqueeze(-1)
+    batch = Batch(torch.zeros(2, 4, 1), torch.ones(2, 4, 1), mask)
+    assert LOSSES["bits"](logits, batch).item() == pytest.approx(1 / 4)
+    assert LOSSES["sequences"](logits, batch).item() == pytest.approx(1 / 2)
 
 
 CURRICULUM = CurriculumConfig(
