@@ -69,7 +69,7 @@ def test_recipes_and_machines_can_be_exchanged(run, words):
 
 def test_copy_is_learned_by_its_defaults(run):
     run("train", "task=copy", "run_dir=run")
-    run("evaluate", "run=run", "lengths=[20,100]", "json=table.json")
+    run("evaluate", "run=run", "lengths=[20,100]", "sequences=600", "json=table.json")
     assert [result["bit_errors"] for result in json.loads(Path("table.json").read_text())["results"]] == [0, 0]
 
 
@@ -93,6 +93,8 @@ ALLOWED = {  # words on the command line -> what the one line must name
     "optimizer.lr=-1": ["optimizer.lr=-1", "greater than 0"],
     "optimizer.lr=nan": ["optimizer.lr=nan", "finite"],
     "optimizer.clip=both": ["optimizer.clip=both", "'norm' or 'value'"],
+    "trainer.mean_over=rows": ["trainer.mean_over=rows", "'bits' or 'sequences'"],
+    "task.mixed_density=2": ["task.mixed_density=2", "less than or equal to 1"],
     "trainer.max_steps=1.5": ["trainer.max_steps=1.5", "integer"],
     "trainer.max_steps=0": ["trainer.max_steps=0", "greater than or equal to 1"],
     "trainer.max_steps=null": ["trainer.max_steps=None", "integer"],

@@ -91,7 +91,7 @@ def test_the_output_listens_to_the_controller_alone():
 def test_sizes_that_do_not_fit_the_table_are_told():
     with pytest.raises(UserError, match=r"machine.controller.register=5: this table needs 16; allowed: 16, auto"):
         fitted(composed("task=turing", "machine.controller.register=5"))
-    with pytest.raises(UserError, match=r"machine.controller.register=0: this table needs 16"):
+    with pytest.raises(UserError, match=r"machine.controller.register=4: this table needs 16"):
         fitted(composed("task=turing", "machine=ntm"))
 
 
