@@ -51,7 +51,7 @@ class RepeatCopy(Task):
         return self.width + 1
 
     def slots(self, length: int) -> int:
-        return length + 4
+        return 2 * length + 4  # twice: heads may part at home and go opposite ways, and slots are a ring on which they would meet
 
     def normalise(self, repeats: int) -> float:
         """The count as the network sees it: mean 0 and variance 1 over a uniform draw from `normal_repeats`."""
