@@ -13,20 +13,22 @@ from torch.nn import functional as F
 from tasks import Batch
 
 
-def masked_bits(logits: Tensor, batch: Batch) -> Tensor:
-    """Mean cross-entropy in bits per output bit that is due, from logits [B T O], as a scalar.
+def masked_nats(logits: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of each output bit in nats, from logits to [B T O], zero where none is due.
 
     Taken from logits, never probabilities, so a saturated output has a finite loss and gradient.
     """
-    mask = batch.mask.unsqueeze(-1)
-    each = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="none")
-    return torch.sum(each * mask) / (mask.sum() * logits.shape[-1] * math.log(2))
+    return F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="none") * batch.mask.unsqueeze(-1)
+
+
+def masked_bits(logits: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy in bits per output bit that is due, from logits [B T O], as a scalar."""
+    return masked_nats(logits, batch).sum() / (batch.mask.sum() * logits.shape[-1] * math.log(2))
 
 
 def masked_bits_by_sequence(logits: Tensor, batch: Batch) -> Tensor:
     """Like `masked_bits`, but the mean over sequences of each one's mean: a short sequence counts as much as a long one."""
-    each = F.binary_cross_entropy_with_logits(logits, batch.targets, reduction="none")
-    sums = torch.sum(each * batch.mask.unsqueeze(-1), dim=(1, 2))
+    sums = masked_nats(logits, batch).sum((1, 2))
     return torch.mean(sums / batch.mask.sum(1)) / (logits.shape[-1] * math.log(2))
 
 

@@ -44,6 +44,7 @@ class LitMachine(L.LightningModule):
         super().__init__()
         self.config, self.raw, self.task = config, raw, config.task
         self.machine = build_machine(config.machine, config.task)
+        self.loss = LOSSES[config.trainer.mean_over]
         self.progress = Progress()
         self.skips = Skips()
         self.updates = 0
@@ -65,7 +66,7 @@ class LitMachine(L.LightningModule):
         """Loss in bits per output bit, under the curriculum's noise."""
         output = self.machine(draw.batch.inputs, noise=self.noise(draw.batch.inputs))
         self.latest, self.stage = self.task.score(output.logits.detach(), draw.batch), draw.stage
-        return LOSSES[self.config.trainer.mean_over](output.logits, draw.batch)
+        return self.loss(output.logits, draw.batch)
 
     def noise(self, inputs: Tensor) -> Tensor | None:
         """Noise [B T K] of this update, a pure function of (seed, update), or None while there is none."""

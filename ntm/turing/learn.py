@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ntm.config import Config
 from ntm.data import Draw, Longer
-from ntm.losses import LOSSES, masked_bits
+from ntm.losses import masked_bits
 from ntm.machine import Machine, Output
 from ntm.module import LitMachine, Tally
 from ntm.turing.compiler import shape_of
@@ -58,8 +58,7 @@ class LitTrace(LitMachine):
         told, fixed = decide_logits(self.machine, draw.batch.inputs)
         self.latest, self.stage = self.task.score(told.detach(), draw.batch), draw.stage
         targets = torch.cat([draw.batch.targets, torch.ones_like(fixed)], dim=-1)
-        loss = LOSSES[self.config.trainer.mean_over]
-        return loss(torch.cat([told, fixed], dim=-1) / TEMPERATURE, draw.batch._replace(targets=targets))
+        return self.loss(torch.cat([told, fixed], dim=-1) / TEMPERATURE, draw.batch._replace(targets=targets))
 
     def validation_step(self, longer: Longer, index: int) -> None:
         """Score single ticks of longer executions."""
