@@ -1,27 +1,13 @@
 """Machines that learn algorithms: Neural Turing Machines and their relatives.
 
-from ntm import load
-machine, task = load("checkpoints/copy/2026-11-21_10-00-00")
-output = machine(task.batch(seed=0, split="test", index=0, size=1).inputs, record=True)
+from ntm import NTM, load
+layer = NTM(8)                                    # a layer like torch.nn.LSTM: outputs, state = layer(x, state)
+model, task = load("checkpoints/copy/<date>")     # what python -m ntm.train has trained
 """
 
-from pathlib import Path
+from ntm.errors import UserError
+from ntm.models import MODELS, Cell, Model, ModelConfig, Output, Recurrent, Signal
+from ntm.models.machine import NTM, Tape
+from ntm.runs import load
 
-from ntm.controllers import LSTM, FeedForward
-from ntm.heads import NTMHeads, TapeHeads
-from ntm.machine import Machine, Output, State, Trace
-from tasks import Task
-
-
-def load(run: str | Path) -> tuple[Machine, Task]:
-    """The trained machine and its task from a run's folder (its best checkpoint) or a checkpoint file.
-
-    Raises `ntm.config.UserError` where there is none. No code from the file is run.
-    """
-    from ntm import runs  # here, for runs needs the machines that this package is made of
-
-    loaded = runs.load("run", runs.find("run", str(run), prefer="best.ckpt"))
-    return loaded.machine, loaded.config.task
-
-
-__all__ = ["LSTM", "FeedForward", "Machine", "NTMHeads", "Output", "State", "TapeHeads", "Trace", "load"]
+__all__ = ["MODELS", "NTM", "Cell", "Model", "ModelConfig", "Output", "Recurrent", "Signal", "Tape", "UserError", "load"]

@@ -13,16 +13,16 @@ from rich.markup import escape
 
 from ntm import runs
 from ntm.command import command
-from ntm.config import UserError, validate
-from ntm.evaluate import writable
-from ntm.turing.decisions import Decisions, name_of
-from ntm.turing.extract import as_yaml, extract
-from ntm.turing.formulas import as_text, logic_of, minimise
-from ntm.turing.load import Named, load, table_of
-from ntm.turing.margins import Bounds, bounds
-from ntm.turing.product import Difference, Found, TooManyError, search_any, search_words, shortest_word
-from ntm.turing.run import run_discrete
-from ntm.turing.verilog import simulate, simulator, write_verilog
+from ntm.config import validate
+from ntm.errors import UserError
+from ntm.models.turing.decisions import Decisions, name_of
+from ntm.models.turing.run import run_discrete
+from ntm.named import Named, find, table_of
+from ntm.proofs.extract import as_yaml, extract
+from ntm.proofs.formulas import as_text, logic_of, minimise
+from ntm.proofs.margins import Bounds, bounds
+from ntm.proofs.product import Difference, Found, TooManyError, search_any, search_words, shortest_word
+from ntm.proofs.verilog import simulate, simulator, write_verilog
 from tasks.turing import Table, letters, parts, random_word
 
 WINDOWS = (1, 2, 3)
@@ -52,14 +52,14 @@ class Certificate(NamedTuple):
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, search, bound, and tell the verdict; exit code 1 where it is no."""
     asked = validate(Literal["auto", "any", "declared"], values["inputs"], "inputs")
-    output = None if values["json"] is None else writable("json", values["json"])
+    output = None if values["json"] is None else runs.writable("json", values["json"])
     torch.set_num_threads(1)
-    named = load("run", str(values["run"]))
+    named = find("run", str(values["run"]))
     reference = named.task.table if values["reference"] is None else table_of("reference", str(values["reference"]))
     check_reference(named.task.table, reference, values["reference"])
     if asked == "declared" and named.task.table.input is None:
         raise UserError("inputs=declared: this table declares no words (its key input); allowed: any, auto")
-    folder = None if values["export"] is None else runs.claim("export", Path(str(values["export"])), "table.yaml", "a new folder")
+    folder = None if values["export"] is None else runs.take("export", Path(str(values["export"])), "table.yaml", "a new folder")
 
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
@@ -78,7 +78,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     if folder is not None and found.reached:
         console.print(escape(export(folder, named, decisions, found)))
     if output is not None:
-        output.write_text(json.dumps(report(certificate), indent=2) + "\n")
+        output.write_text(json.dumps(as_json(certificate), indent=2) + "\n")
     if not certificate.certified:
         sys.exit(1)
 
@@ -140,7 +140,7 @@ def tell(certificate: Certificate) -> list[str]:
         f"verdict       CERTIFIED: on {scope}, at every tick for ever, the network's state, symbols written and moves are those",
         f"              of the table {reference.name} ({len(found.pairs)} pairs of states), and it halts when the table does",
         "assumed       float32 rounds to nearest, its sigmoid, softmax, softplus and log are right to 1e-6, the tape grows in",
-        f"              time (fewer than 2^40 slots), decisions are those of Machine.advance; in real arithmetic a slot may be"
+        f"              time (fewer than 2^40 slots), decisions are those of one tick of Machine; in real arithmetic a slot may be"
         f" left alone for {proof.ticks:.0e} ticks",
         f"not proved    that the machine halts, what the table computes, {outside(scope)}",
     ]
@@ -206,7 +206,7 @@ def export(folder: Path, named: Named, decisions: Decisions, found: Found) -> st
     return f"{written}; iverilog ends as the network does on {same} of {len(tried)} random words"
 
 
-def report(certificate: Certificate) -> dict[str, Any]:
+def as_json(certificate: Certificate) -> dict[str, Any]:
     """The certificate for json=."""
     named, reference, scope, found, proof, word = certificate
     return {

@@ -1,4 +1,4 @@
-"""The command line of train and evaluate: the only file that knows Hydra. One line per user's mistake, exit code 2."""
+"""The command line of every command: the only file that knows Hydra. One line per user's mistake, exit code 2."""
 
 import os
 import re
@@ -14,13 +14,13 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ntm.config import UserError
+from ntm.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 CONFIG_DIR = next(folder for folder in (HERE.parent / "configs", HERE / "configs") if (folder / "train.yaml").exists())
 
-TEXTS = {"train": ("turing",), "turing": ("machine", "input", "simulate"), "certify": ("run", "reference")}
-"""Keys of each command that are texts whatever they look like, and not for Hydra: `input=0110` is no number, `1,0` no list."""
+TEXTS = ("turing", "machine", "input", "simulate", "run", "reference", "resume", "run_dir", "export", "json", "png")
+"""Keys that are texts whatever they look like: `input=0110` is no number, `input=1,0` no list."""
 
 OPTIONAL = ("experiment", "debug", "")
 """Groups of which nothing need be chosen."""
@@ -33,29 +33,29 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
     """
 
     def decorate(body: Callable[[dict[str, Any], list[str]], None]) -> Callable[[], None]:
-        texts: dict[str, str] = {}
-
         @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)
         def composed(config: DictConfig) -> None:
             values = OmegaConf.to_container(config, resolve=True)
             assert isinstance(values, dict)
-            overrides = [*HydraConfig.get().overrides.task, *(f"{key}={value}" for key, value in texts.items())]
             try:
-                body({str(key): value for key, value in values.items()} | texts, overrides)
+                body(
+                    {str(key): value for key, value in values.items()},
+                    [unquoted(word) for word in HydraConfig.get().overrides.task],
+                )
             except UserError as error:  # here: what leaves this function, Hydra comments on
                 fail(name, str(error))
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
-            words = [word.partition("=") for word in sys.argv[1:]]
-            texts.clear()
-            texts.update({key: value for key, equals, value in words if equals and key in TEXTS.get(name, ())})
-            sys.argv[1:] = ["".join(word) for word in words if not (word[1] and word[0] in texts)]
             for word in sys.argv[1:]:
                 group, _, choice = word.partition("=")
                 choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
                 if group not in OPTIONAL and choices and choice in ("", "null"):  # Hydra raises a bare ValueError
                     fail(name, f"{word}: must be given; allowed: {', '.join(choices)}")
+                if group == "recipe" and choice not in choices:  # optional, so Hydra would take no recipe without a word
+                    fail(name, f"{word}: no such recipe; allowed: {', '.join(choices)}")
+            if not {"-m", "--multirun"} & set(sys.argv):  # there commas list values to sweep over
+                sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
             try:
                 composed()
             except (HydraException, OmegaConfBaseException) as error:
@@ -64,6 +64,25 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
         return main
 
     return decorate
+
+
+def quoted(word: str) -> str:
+    """A word of the command line as Hydra must be told it: a text of ours in quotes, anything else as it is."""
+    key, equals, value = word.partition("=")
+    if not equals or key not in TEXTS or value in ("", "null"):
+        return word
+    inside = re.sub(r"(\\*)'", r"\1\1\'", value)  # Hydra's rule: backslashes count before a quote only
+    trailing = re.search(r"\\*$", inside)
+    assert trailing is not None
+    return f"{key}='{inside}{trailing[0]}'"
+
+
+def unquoted(word: str) -> str:
+    """The word that `quoted` was given."""
+    key, equals, value = word.partition("=")
+    if not equals or key not in TEXTS or value[:1] != "'":
+        return word
+    return f"{key}={value[1:-1]}"
 
 
 def defaults(name: str, choices: list[str]) -> dict[str, Any]:
@@ -88,7 +107,7 @@ def one_line(error: Exception, name: str) -> str:
         return f"{group}={choice}: no such {group}; allowed: {', '.join(error.options)}"
     refused = re.match(r"Could not (?:override|append to config) '([^']*)'", str(error))
     if refused:
-        given = next((text for text in sys.argv[1:] if text.lstrip("+~").startswith(refused[1])), refused[1])
+        given = next((unquoted(text) for text in sys.argv[1:] if text.lstrip("+~").startswith(refused[1])), refused[1])
         return f"{given}: no such key; allowed: {allowed_beside(name, refused[1])}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read; allowed: key=value, lists as [1,2]"

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from ntm.config import Config, UserError, build_machine, parse
-from ntm.machine import Machine
+from ntm.config import Config, build, parse
+from ntm.errors import UserError
+from ntm.models import Model
+from tasks import Task
 
 ROOT = Path("checkpoints")
-SHIPPED = "pretrained"
 
 RUN_KEYS = ("run_dir", "resume")
 """Keys of ntm.train that say where a run is, not what it is."""
@@ -24,17 +25,17 @@ class Loaded(NamedTuple):
     path: Path
     raw: dict[str, Any]  # the configuration as plain values
     config: Config
-    machine: Machine  # with its trained weights
+    model: Model  # with its trained weights
     updates: int  # that it was trained for
 
 
 def new_folder(task: str, run_dir: str | None) -> Path:
     """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""
     folder = Path(run_dir) if run_dir is not None else unused(ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    return claim("run_dir", folder, "config.yaml", f"a new folder, or resume={folder} to continue")
+    return take("run_dir", folder, "config.yaml", f"a new folder, or resume={folder} to continue")
 
 
-def claim(key: str, folder: Path, first: str, allowed: str) -> Path:
+def take(key: str, folder: Path, first: str, allowed: str) -> Path:
     """The folder, made if it is not there, with an empty file `first` in it; raises UserError, naming `key`, if not empty."""
     existed = folder.is_dir()
     if existed and any(folder.iterdir()):
@@ -64,8 +65,7 @@ def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
     `last` is the run, of `task` if given, that was saved to most recently. Raises UserError, naming `key`.
     """
     if value == "last":
-        folders = ROOT.glob(f"{task or '*'}/*/last.ckpt")
-        saved = [path for path in folders if path.parent.parent.name != SHIPPED]
+        saved = list(ROOT.glob(f"{task or '*'}/*/last.ckpt"))
         if not saved:
             raise UserError(f"{key}=last: no run under {ROOT}/{task or ''}; allowed: a run's folder or a checkpoint file")
         value = str(max(saved, key=lambda path: path.stat().st_mtime).parent)
@@ -80,7 +80,7 @@ def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
     return path
 
 
-def load(key: str, path: Path) -> Loaded:
+def read(key: str, path: Path) -> Loaded:
     """A checkpoint of ours, loaded without running any code from it; raises UserError, naming `key`, for anything else."""
     allowed = "allowed: a checkpoint that this version of ntm.train wrote"
     try:
@@ -92,8 +92,39 @@ def load(key: str, path: Path) -> Loaded:
     try:
         saved, weights = checkpoint["ntm"], checkpoint["state_dict"]
         config = parse(saved["config"])
-        machine = build_machine(config.machine, config.task)
-        machine.load_state_dict({name.removeprefix("machine."): value for name, value in weights.items()})
-        return Loaded(path, saved["config"], config, machine.eval(), saved["updates"])
+        model = build(config)
+        model.load_state_dict({name.removeprefix("model."): value for name, value in weights.items()})
+        return Loaded(path, saved["config"], config, model.eval(), saved["updates"])
     except (UserError, KeyError, TypeError, AttributeError, RuntimeError):
-        raise UserError(f"{key}={path}: a checkpoint of another program or version; {allowed}") from None
+        what = "version 0.1, whose machine= is model= now" if is_of_version_0_1(checkpoint) else "another program or version"
+        raise UserError(f"{key}={path}: a checkpoint of {what}; {allowed}") from None
+
+
+def is_of_version_0_1(checkpoint: Any) -> bool:
+    """Whether a checkpoint's configuration speaks of a machine, not of a model."""
+    try:
+        return "machine" in checkpoint["ntm"]["config"]
+    except (KeyError, TypeError):
+        return False
+
+
+def load(run: str | Path) -> tuple[Model, Task]:
+    """The trained model and its task from a run's folder (its best checkpoint) or a checkpoint file.
+
+    Raises UserError where there is none. No code from the file is run.
+    """
+    loaded = read("run", find("run", str(run), prefer="best.ckpt"))
+    return loaded.model, loaded.config.task
+
+
+def writable(key: str, value: Any) -> Path:
+    """The path of a file to be written; raises UserError where its folder is not there or cannot be written."""
+    path = Path(str(value))
+    try:
+        existed = path.exists()
+        path.open("a").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise UserError(f"{key}={value}: cannot be written ({error.strerror}); allowed: a file in a folder that exists") from None
+    return path

@@ -1,4 +1,4 @@
-"""python -m ntm.train task=binary_mul [resume=last] [group=choice ...] [key=value ...]: train a machine on a task."""
+"""python -m ntm.train task=binary_mul [resume=last] [group=choice ...] [key=value ...]: train a model on a task."""
 
 import copy
 import logging
@@ -15,67 +15,58 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from ntm import runs
-from ntm.callbacks import Bar, Probe
 from ntm.command import command
-from ntm.config import Config, UserError, parse
-from ntm.data import TaskData
+from ntm.config import SHORT, Config, name_of, parse, plain
+from ntm.errors import UserError
 from ntm.evaluate import evaluate, table
-from ntm.module import LitMachine, NonFiniteError
-from ntm.turing.learn import LitTrace
-from ntm.turing.load import fitted, plain, table_of
+from ntm.training.data import TaskData
+from ntm.training.module import LitModel, NonFiniteError
+from ntm.views.callbacks import Bar, Probe
 
-KEPT = ("task", "machine", "seed")
+KEPT = ("task", "model", "seed")
 """What a resumed run may not change: it would no longer be the same run."""
+
+CHANGEABLE = ("optimizer", "curriculum", "trainer")
+"""What it may."""
 
 
 @command("train")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check everything, then make the run's folder, train, and show what was learned."""
-    raw = {key: value for key, value in values.items() if key not in (*runs.RUN_KEYS, "turing")}
+    config = parse({key: value for key, value in values.items() if key not in runs.RUN_KEYS})
     run_dir, resume = values["run_dir"], values["resume"]
     loaded = None
     if resume is not None:
         task = next((word.removeprefix("task=") for word in overrides if word.startswith("task=")), None)
-        loaded = runs.load("resume", runs.find("resume", str(resume), prefer="last.ckpt", task=task))
-        raw = resumed(loaded.raw, raw, overrides)
-    else:
-        raw = with_table(raw, values.get("turing"))
-    config = parse(raw)
+        loaded = runs.read("resume", runs.find("resume", str(resume), prefer="last.ckpt", task=task))
+        config = parse(resumed(loaded.raw, plain(config), overrides))
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
     L.seed_everything(config.seed, verbose=False)
     torch.set_num_threads(config.trainer.threads)
-    module = (LitTrace if config.task.traced else LitMachine)(config, raw)
+    module = LitModel(config)
     if loaded is not None and loaded.updates >= config.trainer.max_steps:
         steps = config.trainer.max_steps
         raise UserError(f"trainer.max_steps={steps}: this run has done {loaded.updates}; allowed: more than that")
     folder = (
         loaded.path.parent
         if loaded is not None and run_dir is None
-        else runs.new_folder(raw["task"]["name"], None if run_dir is None else str(run_dir))
+        else runs.new_folder(name_of("task", config.task), None if run_dir is None else str(run_dir))
     )
-    runs.save_config(folder, raw)
+    runs.save_config(folder, plain(config))
 
     console = Console()
-    console.print(summary(config, module, folder, loaded), highlight=False, soft_wrap=True)
+    console.print(summary(config, module, folder, loaded), highlight=False, soft_wrap=True, markup=False)
     quiet()
     trainer = build_trainer(config, folder, console, 0 if loaded is None else loaded.updates)
+    data = TaskData(config, lambda: module.progress)
     try:
-        trainer.fit(module, datamodule=TaskData(config, module), ckpt_path=None if loaded is None else str(loaded.path))
+        trainer.fit(module, datamodule=data, ckpt_path=None if loaded is None else str(loaded.path))
     except NonFiniteError as error:
         print(f"ntm.train: stopped: {error}; the weights before it are in {folder / 'last.ckpt'}", file=sys.stderr)
         sys.exit(1)
     trainer.save_checkpoint(folder / "last.ckpt")
-    report(console, folder)
-
-
-def with_table(raw: dict[str, Any], turing: str | None) -> dict[str, Any]:
-    """The configuration of a new run, with the table that `turing=` names and the sizes that it asks for; raises UserError."""
-    if raw["task"].get("name") == "turing":
-        return fitted(raw if turing is None else {**raw, "task": {**raw["task"], "table": turing}})
-    if turing is not None:
-        raise UserError(f"turing={turing}: no such key of task={raw['task'].get('name')}; allowed: with task=turing")
-    return raw
+    tell_results(console, folder)
 
 
 def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
@@ -83,21 +74,18 @@ def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str
     raw = copy.deepcopy(saved)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
-        section, *rest = key.split(".")
+        section, *rest = SHORT.get(key, key).split(".")
         if section in runs.RUN_KEYS or section.startswith("hydra"):
             continue
         if key == "task":
-            section, rest = "task", ["name"]
-        if key == "turing":
-            if plain(table_of(key, override.partition("=")[2])) != saved["task"].get("table"):
-                raise UserError(f"{override}: a resumed run keeps its table; allowed: the one it was trained with")
-            continue
+            rest = ["name"]
         if section in KEPT:
-            if value_at(composed, section, rest) != value_at(saved, section, rest):
-                kept = value_at(saved, section, rest) if rest or section == "seed" else "what it was trained with"
-                raise UserError(f"{override}: a resumed run keeps its {section}; allowed: {kept}")
-        elif section not in saved:
-            raise UserError(f"{override}: cannot be changed when resuming; allowed: keys of {', '.join(saved)}")
+            kept = value_at(saved, section, rest)
+            if value_at(composed, section, rest) != kept:
+                kept = "what it was trained with" if isinstance(kept, dict) else kept
+                raise UserError(f"{override}: a resumed run keeps its {SHORT.get(key, section)}; allowed: {kept}")
+        elif section not in CHANGEABLE:
+            raise UserError(f"{override}: cannot be changed when resuming; allowed: keys of {', '.join(CHANGEABLE)}")
         elif rest:
             value_at(raw, section, rest[:-1])[rest[-1]] = value_at(composed, section, rest)
         else:
@@ -113,9 +101,9 @@ def value_at(values: dict[str, Any], section: str, path: list[str]) -> Any:
     return found
 
 
-def summary(config: Config, module: LitMachine, folder: Path, loaded: runs.Loaded | None) -> str:
+def summary(config: Config, module: LitModel, folder: Path, loaded: runs.Loaded | None) -> str:
     """What is about to be trained, in a few lines."""
-    machine, task, name = config.machine, config.task, module.raw["task"]["name"]
+    task = config.task
     parameters = sum(p.numel() for p in module.parameters())
     shortest, longest = task.lengths
     start = "" if loaded is None else f"\nresumed     {loaded.path}, update {loaded.updates}"
@@ -123,9 +111,9 @@ def summary(config: Config, module: LitMachine, folder: Path, loaded: runs.Loade
         "gpu" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else f"cpu, {config.trainer.threads} thread(s)"
     )
     return (
-        f"task        {name}, lengths {shortest} to {longest}, supervision {task.claim}\n"
-        f"machine     {machine.controller.kind} controller, {machine.heads.kind} heads, {parameters:,} parameters\n"
-        f"memory      {machine.slots} slots x {machine.slot_width}\n"
+        f"task        {name_of('task', task)}, lengths {shortest} to {longest}, supervision {task.claim}\n"
+        f"model       {config.model.about}, {parameters:,} parameters\n"
+        f"recipe      {config.recipe}\n"
         f"device      {device}; seed {config.seed}; at most {config.trainer.max_steps} updates\n"
         f"run         {folder}{start}\n"
         f"TensorBoard tensorboard --logdir {folder.parent} --samples_per_plugin images=200"
@@ -138,6 +126,7 @@ def quiet() -> None:
     for expected in (
         "Checkpoint directory .* exists and is not empty",  # it holds config.yaml, or is a resumed run's
         "The dirpath has changed",  # resumed into a new folder, where the best starts anew
+        "Using ModelCheckpoint with manual optimization",  # the state after an update is the one to save
         ".*isinstance.treespec, LeafSpec.* is deprecated",  # Lightning's use of torch
     ):
         warnings.filterwarnings("ignore", message=expected)
@@ -164,12 +153,12 @@ def build_trainer(config: Config, folder: Path, console: Console, done: int) -> 
     )
 
 
-def report(console: Console, folder: Path) -> None:
+def tell_results(console: Console, folder: Path) -> None:
     """Errors of the best checkpoint by length, beyond the trained ones too, and what to type next."""
     path = runs.find("run", str(folder), prefer="best.ckpt")
-    best = runs.load("run", path)
+    best = runs.read("run", path)
     config, task = best.config, best.config.task
-    results = [evaluate(best.machine, task, n, config.trainer.val_sequences) for n in task.test_lengths]
+    results = [evaluate(best.model, task, n, config.trainer.val_sequences) for n in task.test_lengths]
     console.print(table(f"errors by length, trained on at most {task.lengths[1]}, {path}", results))
     longest = task.test_lengths[-1]
     console.print(

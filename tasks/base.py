@@ -1,43 +1,31 @@
-"""What a task is: a pure function from (seed, split, index) to a Batch, with its own mask, metric and readable print.
+"""What a task is: a pure function from (seed, split, index) to a Batch, with its own mask, loss, score and readable print.
 
-Letters: B batch, T ticks, I inputs, O outputs. Nothing here knows a network.
+Letters: B batch, T ticks, I inputs, O outputs. Nothing here knows a network. A new task needs three members, `inputs`,
+`outputs` and `sequence`; everything else has a default.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
-from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from tasks.fields import STRICT, Count, Counts, Range
+from tasks.losses import BIT_LOSSES
+
 SPLITS = ("train", "val", "test")
-
-
-def ascending(bounds: tuple[int, int]) -> tuple[int, int]:
-    """The bounds of a range, checked; raises ValueError where the first is above the second."""
-    if bounds[0] > bounds[1]:
-        raise ValueError(f"must be [shortest, longest], not [{bounds[0]}, {bounds[1]}]")
-    return bounds
-
-
-STRICT = ConfigDict(extra="forbid")
-"""An unknown field is an error, in a task as in every other part of the configuration."""
-
-Count = Annotated[int, Field(strict=True, ge=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Range = Annotated[tuple[Count, Count], AfterValidator(ascending)]
-Lengths = Annotated[tuple[Count, ...], Field(min_length=1)]
 
 
 class Batch(NamedTuple):
     """Sequences of possibly different lengths, padded with zeros; only ticks under the mask are asked for and scored."""
 
     inputs: Tensor  # [B T I]
-    targets: Tensor  # [B T O], bits
+    targets: Tensor  # [B T O]
     mask: Tensor  # [B T], 1 where an answer is due
+    ticks: Tensor  # [B], how many ticks each sequence lasts; the rest is padding
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
@@ -45,33 +33,32 @@ class Batch(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Counts for each sequence of a batch; a sequence is wrong when any of its bits is."""
+    """Counts for each sequence of a batch, in the task's own terms; a sequence is wrong when any of its outputs is."""
 
-    bit_errors: Tensor  # [B]
-    bits: Tensor  # [B]
+    errors: Tensor  # [B], outputs that are wrong: bits, cells, numbers beyond a tolerance
+    due: Tensor  # [B], outputs that were due
 
     @property
-    def bit_error(self) -> float:
-        """Wrong bits as a fraction of the bits that were due."""
-        return (self.bit_errors.sum() / self.bits.sum()).item()
+    def error(self) -> float:
+        """Wrong outputs as a fraction of those that were due."""
+        return (self.errors.sum() / self.due.sum()).item()
 
     @property
     def wrong_sequences(self) -> int:
-        """Sequences with at least one wrong bit."""
-        return int((self.bit_errors > 0).sum())
+        """Sequences with at least one wrong output."""
+        return int((self.errors > 0).sum())
 
 
 @dataclass(frozen=True, config=STRICT)
 class Task(ABC):
     """Base of all tasks. A subclass is a frozen dataclass; its fields are the keys `task.<field>` of the command line."""
 
-    lengths: Range  # shortest and longest training length
-    val_lengths: Lengths  # lengths that select the best checkpoint; some longer than trained
-    test_lengths: Lengths  # lengths in the table at the end of training
-    probe_length: Count  # length of the one sequence that TensorBoard shows
+    lengths: Range = (1, 20)  # shortest and longest training length
+    val_lengths: Counts = (20, 40)  # lengths that select the best checkpoint; some longer than trained
+    test_lengths: Counts = (20, 50, 100)  # lengths in the table at the end of training
+    probe_length: Count = 8  # length of the one sequence that TensorBoard shows
 
     mixed: ClassVar[bool] = True  # rows of one batch may have different lengths
-    traced: ClassVar[bool] = False  # learned from a reference's steps: a batch shows what the machine sees of its own state
 
     @property
     @abstractmethod
@@ -83,27 +70,44 @@ class Task(ABC):
     def outputs(self) -> int:
         """Number of output channels, O."""
 
-    @property
     @abstractmethod
+    def sequence(self, random: np.random.Generator, length: int, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One sequence: inputs [T I], targets [T O], mask [T]."""
+
+    @property
     def control(self) -> tuple[int, ...]:
         """Input channels that carry flags, not data."""
+        return ()
 
     @property
     def claim(self) -> str:
         """What the loss sees, in one word: "output" is inputs and final outputs only."""
         return "output"
 
-    @abstractmethod
-    def slots(self, length: int) -> int:
-        """Memory slots that a machine needs to hold a sequence of this length; where nobody says, twice as many are used."""
+    def room(self, length: int) -> int:
+        """How much memory an algorithm for this length needs, in vectors; what a model makes of it is its own affair."""
+        return length + 4
 
-    @abstractmethod
-    def sequence(self, random: np.random.Generator, length: int, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One sequence: inputs [T I], targets [T O], mask [T]."""
+    def loss(self, logits: Tensor, batch: Batch, mean_over: str) -> Tensor:
+        """What training minimises, as a scalar: here bits per output bit, a mean over "bits" or "sequences"."""
+        return BIT_LOSSES[mean_over](logits, batch.targets, batch.mask)
 
-    @abstractmethod
+    def answer(self, logits: Tensor) -> Tensor:
+        """What is read off logits [... O]: here bits, 1 where a logit is above 0."""
+        return (logits > 0).float()
+
+    def soft(self, logits: Tensor) -> Tensor:
+        """An answer before it is made hard, for pictures: here the probability of a 1."""
+        return logits.sigmoid()
+
+    def score(self, logits: Tensor, batch: Batch) -> Score:
+        """Errors of logits [B T O] under the mask: here answers that are not the target."""
+        wrong = self.answer(logits).ne(batch.targets) & (batch.mask > 0).unsqueeze(-1)
+        return Score(wrong.sum((1, 2)), batch.mask.sum(1) * self.outputs)
+
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
-        """One sequence, inputs [T I] and bits [T O], as a line a person can read and check."""
+        """One sequence, inputs [T I] and answers [T O], as a line a person can read and check."""
+        return f"{text(inputs)} -> {text(outputs)}"
 
     def staged(self, stage: int) -> Self:
         """This task as the curriculum's stage asks for it: here, with no length above `stage`."""
@@ -121,17 +125,18 @@ class Task(ABC):
         drawn = random.integers(shortest, longest + 1, size if self.mixed else 1)
         return pad([self.sequence(random, int(length), split) for length in np.broadcast_to(drawn, size)])
 
-    def score(self, logits: Tensor, batch: Batch) -> Score:
-        """Bit errors of logits [B T O] under the mask: an output is 1 where its logit is above 0."""
-        wrong = (logits > 0).float().ne(batch.targets) & (batch.mask > 0).unsqueeze(-1)
-        return Score(wrong.sum((1, 2)), batch.mask.sum(1) * self.outputs)
-
 
 def pad(sequences: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
     """Sequences of any lengths as one batch, zeros after the end of the shorter ones."""
-    ticks = max(len(mask) for _, _, mask in sequences)
+    ticks = [len(mask) for _, _, mask in sequences]
 
-    def longest(part: np.ndarray) -> np.ndarray:
-        return np.pad(part, [(0, ticks - len(part))] + [(0, 0)] * (part.ndim - 1))
+    def padded(part: np.ndarray) -> np.ndarray:
+        return np.pad(part, [(0, max(ticks) - len(part))] + [(0, 0)] * (part.ndim - 1))
 
-    return Batch(*(torch.from_numpy(np.stack([longest(p) for p in column]).astype(np.float32)) for column in zip(*sequences)))
+    columns = (torch.from_numpy(np.stack([padded(part) for part in column]).astype(np.float32)) for column in zip(*sequences))
+    return Batch(*columns, torch.tensor(ticks))  # type: ignore[call-arg]  # a sequence has three columns
+
+
+def text(rows: Tensor) -> str:
+    """Rows of bits [L width] as text: `101 011`."""
+    return " ".join("".join(str(int(bit)) for bit in row) for row in rows.tolist())

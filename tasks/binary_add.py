@@ -12,7 +12,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Count, Lengths, Range, Task
+from tasks.base import Task
+from tasks.fields import STRICT, Count, Counts, Range
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,8 +21,8 @@ class BinaryAdd(Task):
     """Two operands of `lengths` bits each."""
 
     lengths: Range = (1, 16)
-    val_lengths: Lengths = (16, 64)
-    test_lengths: Lengths = (16, 64, 256)
+    val_lengths: Counts = (16, 64)
+    test_lengths: Counts = (16, 64, 256)
     probe_length: Count = 16
 
     @property
@@ -36,7 +37,7 @@ class BinaryAdd(Task):
     def outputs(self) -> int:
         return 1
 
-    def slots(self, length: int) -> int:
+    def room(self, length: int) -> int:
         return 2
 
     def sequence(self, random: np.random.Generator, length: int, split: str):

@@ -21,21 +21,22 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Count, Lengths, Range, Task
+from tasks.base import Task
 from tasks.binary_add import bits, number, operand
+from tasks.fields import STRICT, Count, Counts, Range
 
 
 @dataclass(frozen=True, config=STRICT)
 class BinaryMul(Task):
     """Two operands of `lengths` bits each; a batch has one length, for the ticks grow with its square.
 
-    `sweeps` keeps only the first sweeps of every sequence: the curriculum's stages. One sweep of eight bits forces the
-    head to go home and advance, which all sweeps of two bits do not: those fit a register.
+    `sweeps` keeps only the first sweeps of every sequence: the curriculum's stages. One sweep of eight bits asks
+    for a tape, which all sweeps of two bits do not: those fit a few bits of state.
     """
 
-    lengths: Range = (1, 8)
-    val_lengths: Lengths = (8, 16)
-    test_lengths: Lengths = (8, 16, 32)
+    lengths: Range = (6, 8)
+    val_lengths: Counts = (8, 16)
+    test_lengths: Counts = (4, 8, 16, 32)
     probe_length: Count = 4
     supervision: Literal["product", "running_product"] = "running_product"
     sweeps: Count | None = None
@@ -58,8 +59,8 @@ class BinaryMul(Task):
     def claim(self) -> str:
         return self.supervision
 
-    def slots(self, length: int) -> int:
-        return length + 8  # a head that overshoots at either end must not meet itself round the ring
+    def room(self, length: int) -> int:
+        return length + 8  # a sweep may begin before the first bit and end behind the last
 
     def staged(self, stage: int) -> Self:
         return replace(self, sweeps=stage)

@@ -12,7 +12,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Count, Fraction, Lengths, Range, Task
+from tasks.base import Task, text
+from tasks.fields import STRICT, Count, Counts, Fraction, Range
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -24,8 +25,8 @@ class Copy(Task):
     """
 
     lengths: Range = (1, 20)
-    val_lengths: Lengths = (1, 20, 120)
-    test_lengths: Lengths = (20, 50, 100, 200)
+    val_lengths: Counts = (1, 20, 120)
+    test_lengths: Counts = (20, 50, 100, 200)
     probe_length: Count = 12
     width: Count = 8
     mixed_density: Fraction = 0.25
@@ -42,9 +43,6 @@ class Copy(Task):
     def outputs(self) -> int:
         return self.width
 
-    def slots(self, length: int) -> int:
-        return length + 4
-
     def sequence(self, random: np.random.Generator, length: int, split: str):
         vectors = random.integers(0, 2, (length, self.width))
         if split == "train":
@@ -60,11 +58,6 @@ class Copy(Task):
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, self.width].argmax())
-        asked = vectors(inputs[:length, : self.width])
-        answer = vectors(outputs[length + 1 : 2 * length + 1])
+        asked = text(inputs[:length, : self.width])
+        answer = text(outputs[length + 1 : 2 * length + 1])
         return f"{asked} -> {answer} {'ok' if asked == answer else 'wrong'}"
-
-
-def vectors(rows: Tensor) -> str:
-    """Bit vectors [L width] as text: `101 011`."""
-    return " ".join("".join(str(int(bit)) for bit in row) for row in rows.tolist())

@@ -16,8 +16,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Batch, Count, Lengths, Range, Task, pad
-from tasks.copy import vectors
+from tasks.base import Batch, Task, pad, text
+from tasks.fields import STRICT, Count, Counts, Range
 
 BUCKETS = 4
 """Training sequences drawn for each one that is used."""
@@ -31,8 +31,8 @@ class RepeatCopy(Task):
     """
 
     lengths: Range = (1, 10)
-    val_lengths: Lengths = (1, 3, 6, 10)
-    test_lengths: Lengths = (5, 10, 15, 20)
+    val_lengths: Counts = (1, 3, 6, 10)
+    test_lengths: Counts = (5, 10, 20, 50)
     probe_length: Count = 4
     width: Count = 8
     repeats: Range = (1, 10)
@@ -50,8 +50,8 @@ class RepeatCopy(Task):
     def outputs(self) -> int:
         return self.width + 1
 
-    def slots(self, length: int) -> int:
-        return 2 * length + 4  # twice: heads may part at home and go opposite ways, and slots are a ring on which they would meet
+    def room(self, length: int) -> int:
+        return 2 * length + 4  # twice: vectors and count may stand on either side of where writing began
 
     def normalise(self, repeats: int) -> float:
         """The count as the network sees it: mean 0 and variance 1 over a uniform draw from `normal_repeats`."""
@@ -60,7 +60,7 @@ class RepeatCopy(Task):
         return (repeats - (low + high) / 2) / deviation
 
     def staged(self, stage: int) -> Self:
-        """At most `stage` repeats, of all lengths: short vectors alone would be held in the controller, not in memory."""
+        """At most `stage` repeats, of all lengths: few vectors alone need no memory worth the name."""
         return replace(self, repeats=(min(self.repeats[0], stage), min(self.repeats[1], stage)))
 
     def batch(self, seed: int, split: str, index: int, size: int, lengths: tuple[int, int] | None = None) -> Batch:
@@ -95,8 +95,8 @@ class RepeatCopy(Task):
         deviation = 1 / (self.normalise(high) - self.normalise(high - 1))
         repeats = round(float(inputs[length, self.width + 1]) * deviation + (low + high) / 2)
         end = length + 1 + length * repeats
-        asked, answer = vectors(inputs[:length, : self.width]), outputs[length + 1 : end + 1]
-        copies = [vectors(answer[k * length : (k + 1) * length, : self.width]) for k in range(repeats)]
+        asked, answer = text(inputs[:length, : self.width]), outputs[length + 1 : end + 1]
+        copies = [text(answer[k * length : (k + 1) * length, : self.width]) for k in range(repeats)]
         marks = [int(mark) for mark in answer[:, self.width].tolist()]
         right = all(copy == asked for copy in copies) and marks == [0] * (length * repeats) + [1] and not answer[-1, :-1].any()
         return f"{repeats} x ({asked}) -> {' | '.join(copies)} {'ok' if right else 'wrong'}"

@@ -6,18 +6,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from ntm import certify, evaluate, train
+from ntm import certify, evaluate, train, turing
 from ntm.command import defaults
 from ntm.runs import RUN_KEYS
-from ntm.turing import __main__ as turing
 
 torch.set_num_threads(1)
 
 COMMANDS = {"train": train.main, "evaluate": evaluate.main, "turing": turing.main, "certify": certify.main}
 
 TINY = ["task=copy", "task.lengths=[1,3]", "task.val_lengths=[3,5]", "task.test_lengths=[3,4]", "task.probe_length=3"]
-TINY += ["task.width=3", "machine.slots=12", "machine.slot_width=6", "machine.controller.hidden=[16]"]
+TINY += ["task.width=3", "model.slots=12", "model.slot_width=6", "model.controller.hidden=[16]"]
 TINY += ["trainer.batch_size=4", "trainer.val_sequences=4", "trainer.val_every=5", "trainer.save_every=5"]
+
+
+def signal(output, picture, name=""):
+    """The values of the one recorded signal of a picture whose name begins so."""
+    (found,) = (s.values for s in output.signals if s.picture == picture and s.name.startswith(name))
+    return found
 
 
 def composed(*overrides):
@@ -70,7 +75,7 @@ def traced(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("traced") / "run"
     patch = pytest.MonkeyPatch()
     words = ["task=turing", "turing=binary_increment", "trainer.max_steps=600", "trainer.val_every=300", f"run_dir={folder}"]
-    patch.setattr(sys, "argv", ["ntm-train", *words, "machine.controller.hidden=[32]"])
+    patch.setattr(sys, "argv", ["ntm-train", *words, "model.hidden=[32]"])
     train.main()
     patch.undo()
     return folder

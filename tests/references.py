@@ -54,3 +54,59 @@ def write(M, ws, es, As):
             for c in range(len(M[0])):
                 M[i][c] += w[i] * a[c]
     return M
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def rnn(xs, W, U, b, c):
+    """Elman 1990: h_t = tanh(W x_t + b + U h_{t-1} + c), for every x of xs."""
+    h, out = np.zeros(len(U)), []
+    for x in xs:
+        h = np.tanh(W @ x + b + U @ h + c)
+        out.append(h)
+    return np.array(out)
+
+
+def gru(xs, W, U, b, c):
+    """Cho et al. 2014 (arXiv 1406.1078), eqs. 5-8, reset after the product as torch has it; rows: reset, update, new."""
+    h, out = np.zeros(U.shape[1]), []
+    for x in xs:
+        (r, z, n), (hr, hz, hn) = np.split(W @ x + b, 3), np.split(U @ h + c, 3)
+        r, z = sigmoid(r + hr), sigmoid(z + hz)
+        n = np.tanh(n + r * hn)
+        h = (1 - z) * n + z * h
+        out.append(h)
+    return np.array(out)
+
+
+def lstm(xs, W, U, b, c):
+    """Gers et al. 2000, with a forget gate and no peepholes; rows: input, forget, cell, output."""
+    h, cell, out = np.zeros(U.shape[1]), np.zeros(U.shape[1]), []
+    for x in xs:
+        i, f, g, o = np.split(W @ x + b + U @ h + c, 4)
+        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(cell)
+        out.append(h)
+    return np.array(out)
+
+
+def positions(ticks, width):
+    """Vaswani et al. 2017, section 3.5: PE(pos, 2i) = sin(pos / 10000^(2i / d)), PE(pos, 2i + 1) = cos of the same."""
+    PE = np.zeros((ticks, width))
+    for pos in range(ticks):
+        for channel in range(width):
+            angle = pos / 10_000 ** (2 * (channel // 2) / width)
+            PE[pos, channel] = np.sin(angle) if channel % 2 == 0 else np.cos(angle)
+    return PE
+
+
+def attention(Q, K, V):
+    """Vaswani et al. 2017, eq. 1, each row looking at itself and the rows before it: weights and what they fetch."""
+    T, d = Q.shape
+    weights = np.zeros((T, T))
+    for t in range(T):
+        e = [np.exp(sum(Q[t][c] * K[s][c] for c in range(d)) / np.sqrt(d)) for s in range(t + 1)]
+        weights[t, : t + 1] = [x / sum(e) for x in e]
+    return weights, np.array([sum(weights[t, s] * V[s] for s in range(t + 1)) for t in range(T)])

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from ntm import addressing
-from ntm.addressing import NORM_EPSILON
+from ntm.models.machine import addressing
+from ntm.models.machine.addressing import NORM_EPSILON
 
 B, H, N, M = 2, 3, 7, 4
 

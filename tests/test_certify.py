@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ntm.certify import search
-from ntm.turing.compiler import compile_table
-from ntm.turing.decisions import Decisions, NotDiscreteError, code_of, encode
-from ntm.turing.extract import as_yaml, extract
-from ntm.turing.formulas import as_text, logic_of, minimise
-from ntm.turing.free import record
-from ntm.turing.load import Named, load
-from ntm.turing.margins import Errors, bounds, box, layers_of, one_tick, smallest
-from ntm.turing.product import TooManyError, search_any, search_words, shortest_word
-from ntm.turing.run import run_dense, run_discrete
-from ntm.turing.verilog import simulate, simulator, write_verilog
+from ntm.models.turing.compiler import compile_table, shape_of
+from ntm.models.turing.decisions import Decisions, NotDiscreteError, code_of, encode
+from ntm.models.turing.free import record
+from ntm.models.turing.run import run_dense, run_discrete
+from ntm.named import Named, find
+from ntm.proofs.extract import as_yaml, extract
+from ntm.proofs.formulas import as_text, logic_of, minimise
+from ntm.proofs.margins import Errors, bounds, box, layers_of, one_tick, smallest
+from ntm.proofs.product import TooManyError, search_any, search_words, shortest_word
+from ntm.proofs.verilog import simulate, simulator, write_verilog
 from tasks import Turing
 from tasks.turing import execute, parts, random_word, read_table, read_word, shipped
 
@@ -79,7 +80,7 @@ def test_a_machine_that_moves_on_when_it_has_halted_is_no_halt():
     machine = compile_table(table)
     unit = list(table.rows).index(("Z", ("0",)))
     with torch.no_grad():
-        machine.heads.addressing.weight[2:, unit] = torch.tensor([0.0, 0.0, 40.0])
+        shape_of(machine).heads.addressing.weight[2:, unit] = torch.tensor([0.0, 0.0, 40.0])
     found = search_any(Decisions(machine, table), table)
     assert [(d.state, d.seen, d.machine) for d in found.differences] == [("Z", ("0",), "halts, but changes something")]
 
@@ -103,7 +104,7 @@ def behaviour(named, words):
 
 @pytest.mark.parametrize("name", ["binary_increment", "traced"])
 def test_a_sign_flip_that_changes_behaviour_is_never_certified(name, traced):
-    named = load("run", str(traced)) if name == "traced" else compiled(name)
+    named = find("run", str(traced)) if name == "traced" else compiled(name)
     words = [random_word(np.random.default_rng(n), named.task.pattern, 1 + n) for n in range(5)]
     right, random = behaviour(named, words), np.random.default_rng(0)
     assert certified(named)
@@ -125,7 +126,7 @@ def test_a_sign_flip_that_changes_behaviour_is_never_certified(name, traced):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_weight_that_is_no_number_is_never_certified(value):
     named = compiled("bb3")
-    named.machine.heads.addressing.bias.data[1] = value
+    shape_of(named.machine).heads.addressing.bias.data[1] = value
     assert not certified(named)
 
 
@@ -141,17 +142,16 @@ def test_a_box_holds_every_point_in_it(seed):
     seen = np.concatenate([see, [0.0, 1.0, 0.0]])
     middle, radius = box(layers_of(machine), seen, spread)
     corners = seen + spread * np.random.default_rng(seed).uniform(-1, 1, (200, 6))
-    hidden = machine.controller.layers(torch.tensor(corners, dtype=torch.float32))
-    logits = torch.cat(
-        [layer(hidden) for layer in (machine.controller.feedback, machine.heads.writing, machine.heads.addressing)], -1
-    )
+    controller, register, heads, _ = shape_of(machine)
+    hidden = controller.layers(torch.tensor(corners, dtype=torch.float32))
+    logits = torch.cat([layer(hidden) for layer in (register, heads.writing, heads.addressing)], -1)
     logits = logits.detach().numpy()
     assert (np.abs(logits - middle[:-1]) <= radius[:-1]).all()
     assert radius.max() < 100
 
 
 def test_errors_of_a_tick_bound_what_a_soft_run_does(traced):
-    named = load("run", str(traced))
+    named = find("run", str(traced))
     table = named.task.table
     found = search_words(Decisions(named.machine, table), table, named.task.pattern, 2)
     proof = bounds(named.machine, table, found.reached)
@@ -160,10 +160,10 @@ def test_errors_of_a_tick_bound_what_a_soft_run_does(traced):
     assert all(new <= old for new, old in zip(one_tick(proof.margins, proof.errors), proof.errors))
     word = read_word("1" * 12, table.symbols, 1)
     _, output = record(named.machine, named.task, word)
-    register = output.trace.register[0]
+    register, memory = (signal(output, picture)[0] for picture in ("register", "memory"))
     assert (register - register.round()).abs().max() <= proof.errors.register
-    assert (output.trace.memory - output.trace.memory.round()).abs().max() <= proof.errors.slot
-    assert (1 - output.trace.read_weights[0].amax(-1)).max() <= proof.errors.off_head + 1e-6
+    assert (memory - memory.round()).abs().max() <= proof.errors.slot
+    assert (1 - signal(output, "read_weights")[0].amax(-1)).max() <= proof.errors.off_head + 1e-6
 
 
 def test_wider_errors_leave_smaller_margins():
@@ -255,7 +255,7 @@ def test_the_command_shows_the_shortest_input_that_differs(run, capsys):
 
 def test_a_damaged_run_is_refused(run, tmp_path, traced, capsys):
     checkpoint = torch.load(traced / "last.ckpt", weights_only=True)
-    checkpoint["state_dict"]["machine.controller.feedback.weight"] *= -1
+    checkpoint["state_dict"]["model.machine.cell.controller.feedback.weight"] *= -1
     torch.save(checkpoint, tmp_path / "damaged.ckpt")
     with pytest.raises(SystemExit) as ended:
         run("certify", "run=damaged.ckpt")

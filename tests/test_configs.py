@@ -1,64 +1,76 @@
-"""Every yaml composes, is valid, and builds its machine; the defaults of code and yaml agree."""
+"""Every yaml composes, is valid, and builds its model; the defaults of code and yaml agree."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from conftest import composed
+from pydantic import TypeAdapter
 
 from ntm.command import CONFIG_DIR
-from ntm.config import build_machine, parse
-from ntm.turing.compiler import compile_table
-from ntm.turing.load import fitted
+from ntm.config import TABLES, build, parse
+from ntm.models.turing.compiler import compile_table
 from tasks import TASKS
 
-GROUPS = ["task", "machine", "optimizer", "curriculum", "trainer", "debug", "experiment"]
-CHOICES = [f"{group}={path.stem}" for group in GROUPS for path in sorted((Path(CONFIG_DIR) / group).glob("*.yaml"))]
+GROUPS = ["task", "model", "recipe", "optimizer", "curriculum", "trainer", "debug", "experiment"]
+CHOICES = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONFIG_DIR / group).glob("*.yaml"))]
 
 
-FOR_TABLES = ["task=turing", "machine=turing"]
-"""Their sizes come from a state table, and their machines are fed by their own tapes."""
-
-
-@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice not in FOR_TABLES])
+@pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_builds_and_runs(choice):
-    config = parse(composed(choice))
-    machine = build_machine(config.machine, config.task)
+    config = parse(composed(choice, *(["task=turing"] if choice == "model=turing" else [])))
+    model = build(config)
     batch = config.task.batch(0, "train", 0, 2, (2, 2))
-    assert torch.isfinite(machine(batch.inputs).logits).all()
+    assert torch.isfinite(model(batch.inputs, batch.ticks).logits).all()
 
 
-def test_the_choices_for_tables_build_what_the_compiler_builds():
-    config = parse(fitted(composed(*FOR_TABLES)))
-    built, compiled = build_machine(config.machine, config.task), compile_table(config.task.table)
-    assert (built.slots, built.heads.slot_width, built.heads.tapes) == (compiled.slots, compiled.heads.slot_width, 1)
-    shapes = [
-        {name: p.shape[:1] for name, p in machine.named_parameters() if "layers" not in name} for machine in (built, compiled)
-    ]
+def test_the_model_for_tables_is_what_the_compiler_builds():
+    config = parse(composed("task=turing"))
+    built, compiled = build(config).machine, compile_table(config.task.table)
+    shapes = [{name: p.shape[:1] for name, p in m.named_parameters() if "layers" not in name} for m in (built, compiled)]
     assert shapes[0] == shapes[1]
+    (a, b) = (m.cell.access for m in (built, compiled))
+    assert (a.start, a.memory_width, a.tapes) == (b.start, b.memory_width, b.tapes) == (a.start, 7, 1)
 
 
-def test_there_are_choices_for_every_task():
-    assert {f"task={name}" for name in TASKS} == {choice for choice in CHOICES if choice.startswith("task=")}
+@pytest.mark.parametrize("group", TABLES)
+def test_there_are_choices_for_every_row_of_a_table(group):
+    named = {composed(choice)[group]["name"] for choice in CHOICES if choice.startswith(f"{group}=")}
+    assert named == set(TABLES[group])
+    if group == "task":
+        assert {f"task={name}" for name in TASKS} == {choice for choice in CHOICES if choice.startswith("task=")}
+
+
+def test_recipes_are_for_pairs_that_exist_and_bear_their_names():
+    for path in (CONFIG_DIR / "recipe").glob("*.yaml"):
+        assert yaml.safe_load(path.read_text())["recipe"] == path.stem
+        pairs = [f"{task}_{path.stem}" for task in TASKS for path in (CONFIG_DIR / "model").glob("*.yaml")]
+        assert path.stem in [*pairs, "neutral"]
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_yaml_and_code_have_the_same_fields(name):
-    values = yaml.safe_load((Path(CONFIG_DIR) / f"task/{name}.yaml").read_text())["task"]
+def test_yaml_and_code_have_the_same_fields_and_defaults(name):
+    values = composed(f"task={name}")["task"]
     assert values.pop("name") == name
+    coded = TypeAdapter(TASKS[name]).dump_python(TASKS[name](), mode="json")
+    read = TypeAdapter(TASKS[name]).dump_python(TASKS[name](**values), mode="json")
     assert set(values) == {field.name for field in dataclasses.fields(TASKS[name])}
+    assert {key: value for key, value in read.items() if value != coded[key]} == {}
 
 
 def test_the_command_line_wins_over_the_task():
-    assert composed("task=binary_mul", "machine=ntm")["machine"]["heads"]["kind"] == "ntm"
+    assert composed("task=binary_mul", "model=ntm")["model"]["heads"]["kind"] == "ntm"
     assert composed("task=binary_mul", "optimizer.lr=0.5")["optimizer"]["lr"] == 0.5
 
 
 def test_an_experiment_changes_what_it_names():
     config = parse(composed("experiment=copy_graves"))
-    assert config.machine.slots == 128
-    assert config.machine.heads.stay == 0
+    assert config.model.slots == 128
+    assert config.model.heads.stay == 0
     assert config.optimizer.name == "rmsprop"
     assert config.trainer.batch_size == 1
+    assert config.trainer.mean_over == "sequences"
+    config = parse(composed("experiment=repeat_copy_lstm"))
+    assert config.recipe == "repeat_copy_ntm_lstm"
+    assert config.curriculum.stages == (1, 2, 4, 7, 10)

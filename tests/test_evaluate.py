@@ -10,6 +10,7 @@ from test_train import refused
 
 from ntm import runs
 from ntm.evaluate import evaluate
+from ntm.models import Recurrent
 
 
 def test_json_and_png(run, trained, capsys):
@@ -18,7 +19,7 @@ def test_json_and_png(run, trained, capsys):
     assert report["run"] == str(trained / "best.ckpt")
     assert report["task"] == "copy"
     assert report["supervision"] == "output"
-    assert report["machine"]["slots"] == 12
+    assert report["model"]["slots"] == 12
     assert [r["length"] for r in report["results"]] == [2, 7]
     assert all({"sequences", "bit_errors", "wrong_sequences", "seconds"} <= r.keys() for r in report["results"])
     with Image.open("trace.png") as image:
@@ -34,13 +35,13 @@ def test_last_run_and_default_lengths(run, trained, capsys):
 
 
 def test_errors_are_counted_as_the_task_counts_them(trained):
-    loaded = runs.load("run", trained / "last.ckpt")
+    loaded = runs.read("run", trained / "last.ckpt")
     task = loaded.config.task
-    result = evaluate(loaded.machine, task, 4, 40, seed=1)
+    result = evaluate(loaded.model, task, 4, 40, seed=1)
     errors = wrong = 0
     for first, size in ((0, 32), (32, 8)):
         batch = task.batch(1, "test", first, size, (4, 4))
-        answers = loaded.machine(batch.inputs, slots=16).logits > 0
+        answers = loaded.model(batch.inputs, room=16).logits > 0
         missed = (answers != batch.targets.bool()) & (batch.mask > 0)[..., None]
         errors += int(missed.sum())
         wrong += int(missed.flatten(1).any(1).sum())
@@ -49,15 +50,24 @@ def test_errors_are_counted_as_the_task_counts_them(trained):
 
 
 def test_more_slots_are_found_for_a_length_that_needs_them(trained):
-    machine, task = runs.load("run", trained / "last.ckpt")[3], runs.load("run", trained / "last.ckpt").config.task
-    seen = []
-    start = machine.initial_state
-    machine.initial_state = lambda batch, slots=None: seen.append(slots) or start(batch, slots)
+    loaded = runs.read("run", trained / "last.ckpt")
+    model, task, seen = loaded.model, loaded.config.task, []
+    start = model.cell.initial_state
+    model.cell.initial_state = lambda batch, room=None: seen.append(room) or start(batch, room)
     with torch.no_grad():
-        evaluate(machine, task, 3, 1)
-        evaluate(machine, task, 50, 1)
-        evaluate(machine, task, 3, 1, slots=99)
+        evaluate(model, task, 3, 1)
+        evaluate(model, task, 50, 1)
+        evaluate(model, task, 3, 1, room=99)
     assert seen == [14, 108, 99]
+
+
+@pytest.mark.parametrize("key", ["room", "slots"])
+def test_room_by_either_name(run, trained, monkeypatch, key):
+    asked = []
+    forward = Recurrent.forward
+    monkeypatch.setattr(Recurrent, "forward", lambda *a, room=None, **k: asked.append(room) or forward(*a, room=room, **k))
+    run("evaluate", f"run={trained}", "lengths=[3]", "sequences=2", f"{key}=77")
+    assert asked == [77]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +78,9 @@ def test_more_slots_are_found_for_a_length_that_needs_them(trained):
         ("lengths=[two]", ["lengths.0=two", "integer"]),
         ("lengths=[0]", ["lengths.0=0", "greater than or equal to 1"]),
         ("lengths=5", ["lengths=5", "tuple"]),
-        ("slots=2", ["slots=2", "too few for length"]),
-        ("slots=some", ["slots=some", "integer"]),
+        ("room=2", ["room=2", "too few for length"]),
+        ("room=some", ["room=some", "integer"]),
+        ("slots=2", ["room=2", "too few for length"]),
         ("sequences=0", ["sequences=0", "greater than or equal to 1"]),
         ("json=no/such/folder.json", ["json=no/such/folder.json", "cannot be written"]),
         ("png=/proc/x.png", ["png=/proc/x.png", "cannot be written"]),

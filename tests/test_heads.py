@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from ntm.addressing import NORM_EPSILON
-from ntm.controllers import LSTM, FeedForward
-from ntm.heads import NTMHeads, TapeHeads
+from ntm.models.machine import LSTM, FeedForward, NTMHeads, TapeHeads
+from ntm.models.machine.access import HeadsState
+from ntm.models.machine.addressing import NORM_EPSILON
 
 B, C, N, M = 2, 5, 6, 3
 
@@ -26,8 +26,8 @@ def test_one_tick_of_ntm_heads():
     heads = NTMHeads(C, M, 3, read_heads=2, write_heads=2).double()
     hidden, slots = torch.randn(B, C).double(), torch.randn(B, N, M).double()
     weights = torch.randn(B, 4, N).double().softmax(-1)
-    tick = heads(hidden, torch.zeros(B, 1), slots, weights, weights)
-    p = type(tick.parameters)(*(part if part is None else part.detach() for part in tick.parameters))
+    after_tick, asked = heads(hidden, torch.zeros(B, 1), HeadsState(slots, weights, weights))
+    p = type(asked)(*(part if part is None else part.detach() for part in asked))
     for b in range(B):
         after = []
         for h in range(4):
@@ -35,10 +35,10 @@ def test_one_tick_of_ntm_heads():
             w = references.interpolate(w, numbers(weights[b, h]), float(p.gate[b, h]))
             w = references.shift(w, moves(numbers(p.shift[b, h])))
             after.append(references.sharpen(w, float(p.sharpening[b, h])))
-        assert_close(numbers(tick.weights[b]), np.array(after))
+        assert_close(numbers(after_tick.weights[b]), np.array(after))
         written = references.write(numbers(slots[b]), after[2:], numbers(p.erase[b]), numbers(p.add[b]))
-        assert_close(numbers(tick.memory[b]), written)
-        assert_close(numbers(tick.reads[b]), np.concatenate([references.read(w, written) for w in after[:2]]))
+        assert_close(numbers(after_tick.memory[b]), written)
+        assert_close(numbers(heads.read(after_tick)[b]), np.concatenate([references.read(w, written) for w in after[:2]]))
 
 
 def test_one_tick_of_tape_heads():
@@ -46,26 +46,26 @@ def test_one_tick_of_tape_heads():
     heads = TapeHeads(C, M, 5, heads=2, window=(0, 1, -2)).double()
     hidden, slots = torch.randn(B, C).double(), torch.rand(B, N, M).double()
     weights, home = torch.randn(2, B, 2, N).double().softmax(-1)
-    tick = heads(hidden, torch.zeros(B, 1), slots, weights, home)
-    p = type(tick.parameters)(*(part if part is None else part.detach() for part in tick.parameters))
+    after_tick, asked = heads(hidden, torch.zeros(B, 1), HeadsState(slots, weights, home))
+    p = type(asked)(*(part if part is None else part.detach() for part in asked))
     for b in range(B):
         written = references.write(numbers(slots[b]), numbers(weights[b]), numbers(p.erase[b]), numbers(p.add[b]))
-        assert_close(numbers(tick.memory[b]), written)  # where the head stood, before it moves
+        assert_close(numbers(after_tick.memory[b]), written)  # where the head stood, before it moves
         seen = []
         for h in range(2):
             w = references.interpolate(numbers(home[b, h]), numbers(weights[b, h]), float(p.gate[b, h]))
             w = references.sharpen(references.shift(w, moves(numbers(p.shift[b, h]))), float(p.sharpening[b, h]))
-            assert_close(numbers(tick.weights[b, h]), w)
+            assert_close(numbers(after_tick.weights[b, h]), w)
             for offset in (0, 1, -2):
                 seen.append(sum(w[i] * written[(i + offset) % N] for i in range(N)))
-        assert_close(numbers(tick.reads[b]), np.concatenate(seen))
+        assert_close(numbers(heads.read(after_tick)[b]), np.concatenate(seen))
 
 
 def test_a_tape_head_overwrites_and_stays_within_0_and_1():
     heads = TapeHeads(C, M, 3)
     slots, weights = torch.rand(4, N, M), torch.eye(N)[2].expand(4, 1, N)
     for _ in range(50):
-        slots = heads(10 * torch.randn(4, C), torch.zeros(4, 1), slots, weights, weights).memory
+        slots = heads(10 * torch.randn(4, C), torch.zeros(4, 1), HeadsState(slots, weights, weights)).state.memory
     assert slots.min() >= 0
     assert slots.max() <= 1
 
@@ -123,5 +123,5 @@ def test_lstm_equals_torchs():
         out.append(hidden)
     expected, (h, c) = theirs(x)
     assert_close(torch.stack(out, 1), expected)
-    assert_close(state.register, h.transpose(0, 1))
+    assert_close(state.hidden, h.transpose(0, 1))
     assert_close(state.cell, c.transpose(0, 1))

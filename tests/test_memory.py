@@ -4,7 +4,7 @@ import references
 import torch
 from torch.testing import assert_close
 
-from ntm import memory
+from ntm.models.machine import memory
 
 B, H, N, M = 2, 3, 6, 4
 

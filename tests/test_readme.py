@@ -1,29 +1,55 @@
-"""What the README says is so: its two commands, its file tree, its keys, and its task in one file."""
+"""What README says is so: every command in it is run (here, or by .ci/run), its code too, and its tree has every file."""
 
 import re
+import shlex
+import shutil
+import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
-import torch
-
-import tasks
-from ntm import load
-from tasks.turing import shipped
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+FIRST = [
+    "pip install -c constraints.txt -e . && python -m ntm.train task=binary_mul",
+    "pip install -c constraints.txt -e '.[dev]' && pytest",
+]
+COMMANDS = list(dict.fromkeys(re.findall(r"(?:^ {4}|`)((?:python -m|pip|tensorboard) [^`\n]+?)(?:`|$)", README, re.MULTILINE)))
+QUICK = ["trainer.max_steps=2", "trainer.val_every=1", "trainer.val_sequences=2"]
+SHORTER = {  # what is added to a command so that it takes seconds; the words that the user types stay
+    "train": [*QUICK, "trainer.batch_size=2", "task.test_lengths=[3]"],
+    "train resumed": ["trainer.max_steps=4"],
+    "turing": ["max_steps=200"],
+    "evaluate": ["sequences=2"],
+}
+OWN = "python -m ntm.train task=reverse model=stack_rnn"
+
+
+def code(first_line):
+    """The indented block of README that begins with this text."""
+    block = re.search(rf"^( {{4}}{re.escape(first_line)}.*\n(?: {{4}}.*\n|\n)*)", README, re.MULTILINE)
+    assert block is not None, first_line
+    return textwrap.dedent(block[1]).rstrip() + "\n"
 
 
 def test_the_two_commands_stand_at_the_top():
-    commands = [line.strip() for line in README.splitlines() if line.startswith("    pip install")]
-    assert commands == [
-        "pip install -c constraints.txt -e . && python -m ntm.train task=binary_mul",
-        "pip install -c constraints.txt -e '.[dev]' && pytest",
-    ]
-    assert README.index(commands[1]) < 250
+    assert re.findall(r"^ {4}(pip install.*)$", README, re.MULTILINE) == FIRST
+    assert README.index(FIRST[1]) < 250
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text()
+
+
+@pytest.mark.parametrize("command", [half for line in FIRST for half in line.split(" && ")])
+def test_ci_runs_both(command):
+    assert re.search(rf"^{re.escape(command)}( |$)", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+
+
+def test_it_is_read_in_five_minutes():
+    assert len(README.split("## Files")[0].split()) <= 1000
 
 
 def test_every_file_has_its_line():
@@ -32,51 +58,108 @@ def test_every_file_has_its_line():
         for path in (ROOT / folder).rglob("*.py"):
             assert path.name == "__init__.py" or path.name in tree, path
     for name in re.findall(r"\w+\.py", tree):
-        assert [*ROOT.glob(f"*/{name}"), *ROOT.glob(f"*/turing/{name}")], name
+        assert [*(ROOT / "ntm").rglob(name), *(ROOT / "tasks").rglob(name), *(ROOT / "tests").rglob(name)], name
 
 
-def test_pictures_and_choices_exist():
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / picture).exists(), picture
-    for group, choice in re.findall(r"\b(task|machine|experiment|debug)=([a-z_]+)\b", README):
-        assert (ROOT / "configs" / group / f"{choice}.yaml").exists() or choice in shipped(), f"{group}={choice}"
-    for name in shipped():
-        assert name in README, name
+def test_pictures_pages_and_choices_exist():
+    for link in re.findall(r"\]\(([^)#]*?)\)", README):
+        assert (ROOT / link).exists(), link
+    for group, choice in re.findall(r"\b(task|model|experiment|debug)=([a-z_]+)\b", README.replace(OWN, "")):
+        assert (ROOT / "configs" / group / f"{choice}.yaml").exists(), f"{group}={choice}"
 
 
-def test_its_commands_run(run, capsys):
-    run("train", "task=copy", "debug=quick", "trainer.max_steps=10", "task.test_lengths=[3]")
-    run("train", "task=copy", "resume=last", "trainer.max_steps=12")
-    run("evaluate", "run=last", "lengths=[2,10]", "json=table.json", "png=trace.png", "sequences=2")
+def test_there_is_a_row_for_every_network_beside_the_machines():
+    for model in ("rnn", "gru", "lstm", "transformer"):
+        assert f"python -m ntm.train task=copy model={model}" in COMMANDS
+
+
+def test_its_commands_run_one_after_the_other(run):
+    for command in COMMANDS:
+        program, *words = shlex.split(command)
+        if program != "python" or command == OWN:
+            continue
+        name = words[1].removeprefix("ntm.")
+        run(name, *words[2:], *SHORTER[f"{name} resumed" if "resume=last" in words else name])
     assert {path.name for path in Path().iterdir()} == {"checkpoints", "table.json", "trace.png"}
 
 
-def test_load_in_python(trained):
-    machine, task = load(trained)
-    batch = task.batch(seed=0, split="test", index=0, size=1, lengths=(3, 3))
-    output = machine(batch.inputs, slots=64, record=True)
-    assert output.trace.memory.shape[2] == 64
-    assert task.show(batch.inputs[0], (output.logits[0] > 0).float()).split()[-1] in ("ok", "wrong")
+def test_tensorboard_shows_a_run(run, tmp_path, trained):
+    (command,) = (command for command in COMMANDS if command.startswith("tensorboard"))
+    Path("checkpoints").symlink_to(trained.parent)
+    log = (tmp_path / "log").open("w")
+    words = [str(Path(sys.executable).with_name("tensorboard")), *shlex.split(command)[1:], "--port", "0", "--host", "127.0.0.1"]
+    server = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while "http://127.0.0.1" not in (tmp_path / "log").read_text() and time.monotonic() < deadline:
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        assert "http://127.0.0.1" in (tmp_path / "log").read_text()
+    finally:
+        server.terminate()
+        server.wait()
+        log.close()
 
 
-def test_its_task_in_one_file_works(tmp_path, monkeypatch):
-    code = textwrap.dedent(re.search(r'( {4}"""Reverse: .*?\n)\n[^ \n]', README, re.DOTALL)[1])
-    (tmp_path / "reverse.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    import reverse
+def test_its_layer_learns_in_its_own_loop():
+    text = code("import torch")
+    assert len(text.strip().splitlines()) - text.strip().splitlines().count("") <= 10
+    there = {}
+    exec(text, there)
+    assert there["loss"].item() < 0.17
+    assert there["outputs"].shape == (16, 10, 120)
 
-    task = reverse.Reverse(width=3)
-    inputs, targets, mask = task.batch(0, "train", 0, 4, (2, 5))
-    for row in range(4):
-        length = int(inputs[row, :, 3].argmax())
-        assert torch.equal(targets[row, mask[row] > 0], inputs[row, :length, :3].flip(0))
-        assert task.show(inputs[row], targets[row]).endswith("ok")
-    assert isinstance(task, tasks.Task)
-    sys.modules.pop("reverse")
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A copy of the project with README's own task and own model: a file, a row and a yaml each."""
+    folder = tmp_path_factory.mktemp("extended")
+    for part in ("ntm", "tasks", "configs"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for kind, name, table, row, about in (
+        ("tasks", "reverse", "TASKS", "Reverse", '"""Reverse: '),
+        ("ntm/models", "stack_rnn", "MODELS", "StackRNNConfig", '"""A stack-augmented RNN'),
+    ):
+        (folder / kind / f"{name}.py").write_text(code(about))
+        front = folder / kind / "__init__.py"
+        module = kind.replace("/", ".")
+        lines = re.sub(
+            rf"^({table}: .*)$", rf'from {module}.{name} import {row}\n\n\1\n    "{name}": {row},', front.read_text(), flags=re.M
+        )
+        front.write_text(lines)
+    assert len(code('"""A stack-augmented RNN').splitlines()) < 60
+    (task_yaml,) = re.findall(r"`configs/task/reverse.yaml`: `(.*?)`", README)
+    (model_yaml,) = re.findall(r"`configs/model/stack_rnn.yaml`: `(.*?)`", README)
+    assert yaml.safe_load(task_yaml) == {"task": {"name": "reverse"}}
+    (folder / "configs/task/reverse.yaml").write_text(f"# @package _global_\n{task_yaml}\n")
+    (folder / "configs/model/stack_rnn.yaml").write_text(f"{model_yaml}\n")
+    return folder
+
+
+def test_your_own_task_and_model_are_trained_evaluated_drawn_and_resumed(extended):
+    def call(*words):
+        done = subprocess.run([sys.executable, *words], cwd=extended, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    tiny = ["trainer.max_steps=6", "trainer.val_every=3", "trainer.save_every=3", "trainer.batch_size=2", "trainer.val_sequences=2"]
+    program, *words = shlex.split(OWN)
+    assert program == "python"
+    shown = call(*words, *tiny, "run_dir=run")
+    assert "a stack-augmented RNN, 7,515 parameters" in shown
+    assert "recipe      neutral" in shown
+    call("-m", "ntm.evaluate", "run=run", "lengths=[3,30]", "sequences=2", "json=table.json", "png=trace.png")
+    assert (extended / "trace.png").stat().st_size > 1000
+    call("-m", "ntm.train", "resume=run", "trainer.max_steps=9")
+    call(*words, *tiny, "trainer.max_steps=9", "run_dir=straight")
+    same = "import torch; a, b = (torch.load(f'{r}/last.ckpt')['state_dict'] for r in ('run', 'straight')); "
+    call("-c", same + "assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)")
+    images = EventAccumulator(str(extended / "run"), size_guidance={"images": 0}).Reload().Tags()["images"]
+    assert {"images/trace", "images/actions", "images/stack_after_input", "images/stack_at_end"} <= set(images)
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*ROOT.glob("ntm/*.py"), *ROOT.glob("tasks/*.py"), *ROOT.glob("tests/*.py")]), ids=lambda p: p.name
+    "path", sorted(path for folder in ("ntm", "tasks", "tests") for path in (ROOT / folder).rglob("*.py")), ids=lambda p: p.name
 )
 def test_no_file_is_longer_than_one_sitting(path):
     assert len(path.read_text().splitlines()) <= 300

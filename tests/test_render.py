@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from conftest import composed
 
-from ntm.config import build_machine, parse
-from ntm.render import COLOURS, GAP, LEFT, PHASE, TITLE, Panel, draw, panel, pictures
-from tasks import TASKS
+from ntm.config import build, parse
+from ntm.models import Output, Signal
+from ntm.views.render import COLOURS, GAP, LEFT, PHASE, TITLE, Panel, draw, panel, pictures
+from tasks import TASKS, Batch
 
 
 def pixels(image):
@@ -58,15 +59,37 @@ def test_long_sequences_and_large_memories_are_cropped_to_a_readable_size():
     assert shown.shape[0] < 500
 
 
-def test_every_task_on_every_machine_can_be_drawn():
-    for task in TASKS.keys() - {"turing"}:  # its machines have a shape of their own, drawn in test_turing_command.py
-        for machine in ("ntm", "ntm_lstm", "tape"):
-            config = parse(composed(f"task={task}", f"machine={machine}"))
+def test_every_task_with_every_kind_of_model_can_be_drawn():
+    own = {  # pictures that a model has of its own
+        "ntm": {"write_weights", "read_weights", "add_vectors", "read_vectors", "memory_after_input", "memory_at_end", "register"},
+        "ntm_lstm": {"write_weights", "gate_strength_sharpening", "shift", "memory_at_end", "hidden"},
+        "tape": {"write_weights", "read_weights", "memory_at_end", "register", "shift"},
+        "gru": {"hidden"},
+        "transformer": {"attention"},
+    }
+    for task in TASKS.keys() - {"turing"}:  # its model has a shape of its own, drawn in test_turing_command.py
+        for choice, names in own.items():
+            config = parse(composed(f"task={task}", f"model={choice}"))
             torch.manual_seed(0)
-            built = build_machine(config.machine, config.task)
-            probe = config.task.batch(0, "val", 0, 1, (3, 3))
-            with torch.no_grad():
-                shown = pictures(probe, built(probe.inputs, record=True))
-            assert {"trace", "write_weights", "read_weights", "memory_at_end", "register", "shift"} <= shown.keys()
+            batch, output, _ = build(config).show(config.task, "val", 0, 3)
+            shown = pictures(config.task, batch, output)
+            assert {"trace", "inputs_targets_outputs_error"} | names <= shown.keys()
             widths = {image.width for name, image in shown.items() if not name.startswith("memory")}
             assert len(widths) == 1, "every picture over time has the same time axis"
+
+
+def test_a_table_is_drawn_after_the_input_and_at_the_end():
+    class Two:
+        soft = staticmethod(torch.sigmoid)
+
+    values = torch.zeros(1, 4, 2, 3)  # [B T R W]
+    values[0, 1, 0, 2], values[0, 3, 1, 0] = 1, 1
+    batch = Batch(torch.zeros(1, 4, 1), torch.zeros(1, 4, 1), torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([4]))
+    drawn = pictures(Two(), batch, Output(torch.zeros(1, 4, 1), None, (Signal("store", "store", "cell", values, columns="part"),)))
+    assert set(drawn) == {"trace", "inputs_targets_outputs_error", "store_after_input", "store_at_end"}
+    across = down = 14
+    for name, (row, column) in {"store_after_input": (0, 2), "store_at_end": (1, 0)}.items():
+        shown = pixels(drawn[name])[TITLE : TITLE + 3 * down, LEFT : LEFT + 2 * across]
+        lit = (shown == COLOURS[255]).all(-1)
+        assert lit.sum() == across * down
+        assert lit[column * down, row * across]  # cells to the right, parts downwards

@@ -11,7 +11,7 @@ import torch
 from conftest import TINY
 
 MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
-MUL += ["machine.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
+MUL += ["model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
 MUL += ["curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.least_batches=2"]
 MUL += ["curriculum.noise_below=0.6", "curriculum.noise_above=0.9"]  # noise and every stage within a few updates
 RECIPES = {"copy": TINY, "binary_mul": MUL}
@@ -63,17 +63,17 @@ def test_straight_equals_killed_and_resumed(run, tmp_path, name):
 
 
 def test_an_exception_inside_an_update_loses_nothing(run, monkeypatch):
-    from ntm.module import LitMachine
+    from ntm.training.module import LitModel
 
-    step = LitMachine.training_step
+    step = LitModel.training_step
 
     def fail(self, draw, index):
-        if self.updates == 8:
+        if self.progress.updates == 8:
             raise KeyError("the power went out")
         return step(self, draw, index)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LitMachine, "training_step", fail)
+        patch.setattr(LitModel, "training_step", fail)
         with pytest.raises(KeyError):
             run("train", *TINY, "trainer.max_steps=12", "run_dir=broken")
     assert torch.load("broken/last.ckpt", weights_only=True)["ntm"]["updates"] == 8
@@ -99,7 +99,7 @@ def test_resuming_into_a_new_folder_leaves_the_first_alone(run, trained):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["machine.slots=64", "trainer.max_steps=20"], ["machine.slots=64", "12"]),
+        (["model.slots=64", "trainer.max_steps=20"], ["model.slots=64", "12"]),
         (["task=binary_mul", "trainer.max_steps=20"], ["task=binary_mul", "copy"]),
         (["seed=5", "trainer.max_steps=20"], ["seed=5", "0"]),
         (["trainer.max_steps=10"], ["trainer.max_steps=10", "has done 10"]),

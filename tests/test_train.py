@@ -22,17 +22,26 @@ def test_a_run_is_one_folder(trained):
 
 
 def test_a_checkpoint_is_plain_and_rebuilds_its_machine(trained):
-    loaded = runs.load("run", trained / "best.ckpt")
-    assert loaded.machine.slots == loaded.config.machine.slots == 12
+    loaded = runs.read("run", trained / "best.ckpt")
+    assert loaded.model.cell.access.start.slots == loaded.config.model.slots == 12
     saved = torch.load(trained / "best.ckpt", weights_only=True)
-    assert torch.equal(loaded.machine.output.weight, saved["state_dict"]["machine.output.weight"])
+    assert torch.equal(loaded.model.output.weight, saved["state_dict"]["model.output.weight"])
     assert saved["ntm"]["updates"] in (5, 10)
 
 
 def test_start_and_end_tell_what_a_person_wants(run, capsys):
     run("train", *TINY, "trainer.max_steps=5")
     shown = capsys.readouterr().out
-    for word in ("task", "machine", "parameters", "12 slots x 6", "device", "tensorboard --logdir", "supervision output"):
+    for word in (
+        "task",
+        "model",
+        "recipe      copy_ntm",
+        "parameters",
+        "12 slots x 6",
+        "device",
+        "tensorboard --logdir",
+        "supervision output",
+    ):
         assert word in shown
     for word in ("bit error", "solved length", "s left", "errors by length", "next:", "ntm.evaluate run=", "resume="):
         assert word in shown
@@ -60,9 +69,9 @@ def test_every_task_trains_by_its_own_recipe(run, task):
     assert Path("run/best.ckpt").exists()
 
 
-@pytest.mark.parametrize("words", [["optimizer=rmsprop"], ["machine=ntm_lstm"], ["machine=tape"], ["optimizer.clip=value"]])
+@pytest.mark.parametrize("words", [["optimizer=rmsprop"], ["model=ntm_lstm"], ["model=tape"], ["optimizer.clip=value"]])
 def test_recipes_and_machines_can_be_exchanged(run, words):
-    small = [word for word in TINY if "controller" not in word] if "machine" in words[0] else TINY
+    small = [word for word in TINY if "controller" not in word] if "model" in words[0] else TINY
     run("train", *small, *words, "trainer.max_steps=2", "run_dir=run")
     assert Path("run/last.ckpt").exists()
 
@@ -75,20 +84,25 @@ def test_copy_is_learned_by_its_defaults(run):
 
 ALLOWED = {  # words on the command line -> what the one line must name
     "task=bogus": ["task=bogus", "binary_add, binary_mul, copy, repeat_copy"],
-    "machine=bogus": ["machine=bogus", "ntm"],
+    "model=bogus": ["model=bogus", "gru, lstm, ntm, ntm_lstm, rnn, tape, tape_lstm, tape_pair, transformer, turing"],
+    "machine=tape": ["machine=tape", "no such key", "model"],
+    "recipe=bogus": ["recipe=bogus", "no such recipe", "copy_ntm", "neutral"],
+    "model.name=bogus": ["model.name=bogus", "no such model", "machine, rnn, transformer, turing"],
+    "model.controller.kind=bogus": ["model.controller.kind=bogus", "'feedforward', 'lstm'"],
+    "curriculum.learned_below=2": ["curriculum.learned_below=2", "less than or equal to 1"],
     "optimizer=bogus": ["optimizer=bogus", "adam, rmsprop"],
     "bogus=3": ["bogus=3", "no such key"],
     "task.bogus=3": ["task.bogus=3", "no such key", "task.width"],
-    "machine.heads.reed=2": ["machine.heads.reed=2", "no such key", "machine.heads.read, machine.heads.write"],
-    "nothing.at.all=2": ["nothing.at.all=2", "no such key", "task, ", "seed"],
+    "model.heads.reed=2": ["model.heads.reed=2", "no such key", "model.heads.read, model.heads.write"],
+    "nothing.at.all=2": ["nothing.at.all=2", "no such key", "trainer, task", "seed"],
     "task=null": ["task=null", "must be given"],
     "~seed": ["seed=null", "must be given"],
-    "task.name=juggle": ["task=juggle", "copy"],
+    "task.name=juggle": ["task.name=juggle", "copy"],
     "trainer.accelerator=gpu": ["trainer.accelerator=gpu", "allowed: auto, cpu"],
     "seed=99999999999": ["seed=99999999999", "less than"],
     "+task.bogus=3": ["task.bogus=3", "no such key"],
     "+bogus=3": ["bogus=3", "no such key"],
-    "machine.read_heads=3": ["machine.read_heads=3", "no such key"],
+    "model.read_heads=3": ["model.read_heads=3", "no such key"],
     "optimizer.lr=fast": ["optimizer.lr=fast", "number"],
     "optimizer.lr=-1": ["optimizer.lr=-1", "greater than 0"],
     "optimizer.lr=nan": ["optimizer.lr=nan", "finite"],
@@ -99,16 +113,16 @@ ALLOWED = {  # words on the command line -> what the one line must name
     "trainer.max_steps=0": ["trainer.max_steps=0", "greater than or equal to 1"],
     "trainer.max_steps=null": ["trainer.max_steps=None", "integer"],
     "trainer.stop_when_solved=perhaps": ["trainer.stop_when_solved=perhaps", "boolean"],
-    "machine.slots=-4": ["machine.slots=-4", "greater than or equal to 1"],
-    "machine.slots=0": ["machine.slots=0", "greater than or equal to 1"],
-    "machine.slots=many": ["machine.slots=many", "integer"],
-    "machine.slots=3": ["machine.slots=3", "too few for length 20", "at least 24"],
-    "machine.slot_width=0": ["machine.slot_width=0", "greater than or equal to 1"],
-    "machine.shift_width=4": ["machine.shift_width=4", "odd"],
-    "machine.shift_width=99": ["machine.shift_width=99", "at most machine.slots=32"],
-    "machine.controller.hidden=[]": ["machine.controller.hidden=[]", "at least 1"],
-    "machine.heads.write=0": ["machine.heads.write=0", "greater than or equal to 1"],
-    "machine.memory_init=zero": ["machine.memory_init=zero", "'constant', 'learned' or 'random'"],
+    "model.slots=-4": ["model.slots=-4", "greater than or equal to 1"],
+    "model.slots=0": ["model.slots=0", "greater than or equal to 1"],
+    "model.slots=many": ["model.slots=many", "integer"],
+    "model.slots=3": ["model.slots=3", "too few for length 20", "at least 24"],
+    "model.slot_width=0": ["model.slot_width=0", "greater than or equal to 1"],
+    "model.shift_width=4": ["model.shift_width=4", "odd"],
+    "model.shift_width=99": ["model.shift_width=99", "at most model.slots=32"],
+    "model.controller.hidden=[]": ["model.controller.hidden=[]", "at least 1"],
+    "model.heads.write=0": ["model.heads.write=0", "greater than or equal to 1"],
+    "model.memory_init=zero": ["model.memory_init=zero", "'constant', 'learned' or 'random'"],
     "task.width=-8": ["task.width=-8", "greater than or equal to 1"],
     "task.lengths=[5,2]": ["task.lengths", "[5, 2]", "[shortest, longest]"],
     "task.lengths=[]": ["task.lengths"],
@@ -170,6 +184,8 @@ def test_broken_and_foreign_checkpoints(run, capsys, trained, tmp_path_factory, 
     torch.save([1, 2, 3], folder / "list.ckpt")
     torch.save({"ntm": 3, "state_dict": 4}, folder / "liar.ckpt")
     torch.save({"ntm": {"config": {"task": {"name": "juggle"}}}, "state_dict": {}}, folder / "juggle.ckpt")
+    torch.save({"ntm": {"config": {"task": {"name": "copy"}, "machine": {"slots": 32}}}, "state_dict": {}}, folder / "old.ckpt")
+    assert "a checkpoint of version 0.1, whose machine= is model= now" in refused(run, capsys, name, f"{key}={folder}/old.ckpt")
     for file in ("cut", "empty", "text", "foreign", "list", "liar", "juggle"):
         line = refused(run, capsys, name, f"{key}={folder / file}.ckpt")
         assert f"{key}={folder / file}.ckpt" in line, line
@@ -195,7 +211,7 @@ def test_print_the_configuration(tmp_path):
         text=True,
         check=True,
     )
-    assert yaml.safe_load(done.stdout)["machine"]["heads"]["kind"] == "tape"
+    assert yaml.safe_load(done.stdout)["model"]["heads"]["kind"] == "tape"
     assert os.listdir(tmp_path) == []
 
 
@@ -209,5 +225,5 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_usable_weights(run, capsys)
     assert len(message.splitlines()) == 1
     saved = torch.load("run/last.ckpt", weights_only=True)
     assert all(torch.isfinite(value).all() for value in saved["state_dict"].values())
-    assert saved["ntm"]["skips"][1] == 3
+    assert saved["ntm"]["skips"]["in_a_row"] == 3
     shutil.rmtree("run")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ntm.render import COLOURS, PHASE
+from ntm.views.render import COLOURS, PHASE
 
 
 def test_a_run_ends_in_json_and_a_diagram(run, tmp_path, capsys):

@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from conftest import composed
+from conftest import composed, signal
 
-from ntm.config import UserError, parse
+from ntm import load
+from ntm.config import build, parse
 from ntm.evaluate import evaluate
-from ntm.heads import TapeHeads
-from ntm.turing.compiler import compile_table
-from ntm.turing.decisions import Decisions
-from ntm.turing.free import compare, record
-from ntm.turing.learn import LitTrace, decide_logits
-from ntm.turing.load import fitted, load
+from ntm.models.turing.compiler import compile_table, shape_of
+from ntm.models.turing.decisions import Decisions
+from ntm.models.turing.free import compare, record
+from ntm.models.turing.learn import TableMachine, decide_logits
+from ntm.named import find
 from tasks import Turing
+from tasks.losses import masked_bits
 from tasks.turing import read_table, read_word
 
 
@@ -50,9 +51,9 @@ def test_a_compiled_machine_decides_what_traces_say(name):
 
 
 def test_the_learned_machine_runs_free_far_beyond_its_words(traced):
-    named = load("run", str(traced))
+    named = find("run", str(traced))
     assert named.task.supervision == "trace"
-    result = evaluate(named.machine, named.task, 200, 3)
+    result = evaluate(TableMachine(named.machine), named.task, 200, 3)
     assert (result.wrong_sequences, result.bit_errors) == (0, 0)
     table = named.task.table
     line = compare(Decisions(named.machine, table), read_word("1" * 30, table.symbols, 1), 1000).line
@@ -75,24 +76,43 @@ def test_a_recorded_run_shows_the_same_ticks_as_the_reference():
     batch, output = record(compile_table(task.table), task, (("a", "b", "a"), ()))
     assert batch.inputs.shape[:2] == output.logits.shape[:2]
     assert torch.equal((output.logits > 0).float(), batch.targets)
-    reads = output.trace.reads[0, :-1].round()
+    reads = signal(output, "read_vectors")[0, :-1].round()
     assert torch.equal(reads, batch.inputs[0, 1:, :6])  # what is read after a tick is what the next one sees
 
 
 def test_the_output_listens_to_the_controller_alone():
-    raw = composed("task=turing")
-    module = LitTrace(parse(fitted(raw)), raw)
-    assert not module.machine.output.weight[:, module.machine.controller.width :].any()
-    assert isinstance(module.machine.heads, TapeHeads)
-    assert module.machine.heads.read_width == 7
-    assert module.machine.controller.register == 16
+    model = build(parse(composed("task=turing")))
+    assert isinstance(model, TableMachine)
+    controller, _, heads, output = shape_of(model.machine)
+    assert not output.weight[:, controller.width :].any()
+    assert heads.read_width == 7
+    assert controller.register == 16
 
 
-def test_sizes_that_do_not_fit_the_table_are_told():
-    with pytest.raises(UserError, match=r"machine.controller.register=5: this table needs 16; allowed: 16, auto"):
-        fitted(composed("task=turing", "machine.controller.register=5"))
-    with pytest.raises(UserError, match=r"machine.controller.register=4: this table needs 16"):
-        fitted(composed("task=turing", "machine=ntm"))
+def test_its_logits_are_what_a_tick_decides_and_its_loss_asks_for_more(traced):
+    model, task = load(traced)
+    batch = task.batch(0, "val", 0, 4)
+    told, fixed = decide_logits(model.machine, batch.inputs)
+    assert torch.equal(model(batch.inputs, batch.ticks).logits, told)
+    wanted = torch.cat([batch.targets, torch.ones_like(fixed)], -1)
+    expected = masked_bits(torch.cat([told, fixed], -1) / 3, wanted, batch.mask)
+    loss, score = model.learn(task, batch, "bits")
+    assert torch.equal(loss, expected)
+    assert torch.equal(score.errors, task.score(told, batch).errors)
+
+
+def test_sizes_are_the_tables_own(refused):
+    assert "model.controller.register=5: no such key" in refused("train", "task=turing", "model.controller.register=5")
+    assert "model=turing: this task has no state table" in refused("train", "task=copy", "model=turing")
+
+
+def test_another_model_may_learn_the_ticks_and_is_no_turing_machine(run, tmp_path, capsys):
+    run("train", "task=turing", "model=gru", "model.width=8", "trainer.max_steps=2", "trainer.val_every=2", "run_dir=gru")
+    assert "recipe      neutral" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        run("turing", "machine=gru")
+    assert ended.value.code == 2
+    assert "machine=gru: a run of task turing, model rnn; allowed: runs of task turing, model turing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -100,7 +120,7 @@ def test_sizes_that_do_not_fit_the_table_are_told():
     [
         (["task=turing", "turing=bb9"], "turing=bb9: no such table; allowed: bb2"),
         (["task=turing", "turing=1RB1LC_1LA1RZ"], "turing=1RB1LC_1LA1RZ: table.A.1: C is an unknown state"),
-        (["task=copy", "turing=bb3"], "turing=bb3: no such key of task=copy; allowed: with task=turing"),
+        (["task=copy", "turing=bb3"], "turing=bb3: no such key; allowed: recipe, seed"),
         (["task=turing", "turing="], "turing=: must be given"),
     ],
 )
@@ -120,8 +140,8 @@ def test_a_traced_run_resumes_with_its_own_table(run, tmp_path, traced, capsys):
         "trainer.val_every=2",
     )
     assert "resumed" in capsys.readouterr().out
-    assert load("run", "more").task.table.name == "binary_increment"
+    assert find("run", "more").task.table.name == "binary_increment"
     with pytest.raises(SystemExit) as ended:
-        run("train", f"resume={traced}", "turing=bb3", "trainer.max_steps=700")
+        run("train", f"resume={traced}", "task=turing", "turing=bb3", "trainer.max_steps=700")
     assert ended.value.code == 2
-    assert "turing=bb3: a resumed run keeps its table" in capsys.readouterr().err
+    assert "turing=bb3: a resumed run keeps its task.table; allowed: what it was trained with" in capsys.readouterr().err

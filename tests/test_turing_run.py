@@ -6,11 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ntm.heads import TapeHeads
-from ntm.turing.compiler import compile_table
-from ntm.turing.decisions import Decisions, NotDiscreteError, code_of, decide
-from ntm.turing.free import compare, reference
-from ntm.turing.run import begin_dense, grow, run_dense, run_discrete
+from ntm.models.machine import TapeHeads
+from ntm.models.machine.access import HeadsState
+from ntm.models.turing.compiler import compile_table, shape_of
+from ntm.models.turing.decisions import Decisions, NotDiscreteError, code_of, decide
+from ntm.models.turing.free import compare, reference
+from ntm.models.turing.run import begin_dense, grow, run_dense, run_discrete
 from tasks.turing import parts, random_word, read_table, read_word
 
 
@@ -72,12 +73,12 @@ def test_a_dense_run_leaves_no_trace_of_drift():
     for _ in range(8):
         state = grow(state, table, 130)
         with torch.inference_mode():
-            state = state._replace(state=machine(torch.zeros(1, 128, 0), state.state).state)
-    weights, memory = state.state.weights, state.state.memory
+            state = state._replace(state=machine(torch.zeros(1, 128, 0), state=state.state).state)
+    memory, weights, _ = state.state.access
     assert set(weights.unique().tolist()) == {0.0, 1.0}  # exactly one-hot after 1,024 soft ticks
     low = float(torch.sigmoid(torch.tensor(-20.0)))
     assert all(min(abs(value - bit) for bit in (0.0, 1.0, low)) < 1e-10 for value in memory.unique().tolist())
-    assert state.state.memory.shape[1] >= 260
+    assert memory.shape[1] >= 260
 
 
 def test_long_multiplication_is_exact():
@@ -98,7 +99,7 @@ def test_separate_tapes_are_as_many_machines_side_by_side():
     heads = TapeHeads(8, 3, 3, heads=2, separate=True, window=(0, 1))
     single = TapeHeads(8, 3, 3, heads=1, window=(0, 1))
     hidden, slots, weights = torch.randn(4, 8), torch.rand(4, 5, 6), torch.rand(4, 2, 5).softmax(-1)
-    tick = heads(hidden, torch.zeros(4, 0), slots, weights, weights)
+    tick = heads(hidden, torch.zeros(4, 0), HeadsState(slots, weights, weights)).state
     for tape in range(2):
         with torch.no_grad():
             for layer in ("addressing", "writing"):
@@ -106,10 +107,11 @@ def test_separate_tapes_are_as_many_machines_side_by_side():
                     of_two = getattr(getattr(heads, layer), part)
                     getattr(getattr(single, layer), part).copy_(of_two.chunk(2)[tape])
         mine = slice(tape, tape + 1)
-        alone = single(hidden, torch.zeros(4, 0), slots.chunk(2, -1)[tape], weights[:, mine], weights[:, mine])
+        of_one = HeadsState(slots.chunk(2, -1)[tape], weights[:, mine], weights[:, mine])
+        alone = single(hidden, torch.zeros(4, 0), of_one).state
         assert torch.allclose(tick.memory.chunk(2, -1)[tape], alone.memory)
         assert torch.allclose(tick.weights[:, mine], alone.weights)
-        assert torch.allclose(tick.reads.chunk(2, -1)[tape], alone.reads)
+        assert torch.allclose(heads.read(tick).chunk(2, -1)[tape], single.read(alone))
 
 
 def test_what_is_not_discrete_is_said_so():
@@ -117,7 +119,7 @@ def test_what_is_not_discrete_is_said_so():
     machine = compile_table(table)
     start = code_of(table, "A")
     with torch.no_grad():
-        machine.controller.feedback.bias.zero_()
+        shape_of(machine).feedback.bias.zero_()
     with pytest.raises(NotDiscreteError, match="register A, symbols 0: the next register is not near 0 or 1"):
         decide(machine, table, start, ("0",))
     assert compare(Decisions(machine, table), ((),), 100).line.endswith("wrong")
@@ -127,6 +129,6 @@ def test_a_head_that_goes_home_is_no_move():
     table = read_table("bb3")
     machine = compile_table(table)
     with torch.no_grad():
-        machine.heads.addressing.bias[0] = 20
+        shape_of(machine).heads.addressing.bias[0] = 20
     with pytest.raises(NotDiscreteError, match="goes home"):
         decide(machine, table, code_of(table, "A"), ("0",))

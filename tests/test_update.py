@@ -8,13 +8,13 @@ from conftest import composed
 from torch import nn
 from torch.testing import assert_close
 
-from ntm.clipping import clip_gradients
 from ntm.config import CurriculumConfig, parse
-from ntm.curriculum import Progress, advance, draw_stage, learning_rate
-from ntm.losses import LOSSES, masked_bits
-from ntm.module import LitMachine
-from ntm.optimizers import GravesRMSprop
-from tasks import Batch
+from ntm.training.clipping import clip_gradients
+from ntm.training.curriculum import Progress, after_update, draw_stage, learning_rate
+from ntm.training.data import Draw
+from ntm.training.module import LitModel
+from ntm.training.optimizers import GravesRMSprop
+from tasks.losses import BIT_LOSSES, masked_bits
 
 LOSS = torch.tensor(1.0)
 
@@ -52,25 +52,21 @@ def test_the_first_offender_is_named_and_nothing_is_clipped(mode):
 
 
 @pytest.fixture
-def lit():
-    raw = composed("task=copy")
-    config = parse(raw)
+def lit(monkeypatch):
+    monkeypatch.setattr(LitModel, "manual_backward", lambda self, loss: loss.backward())  # Lightning's asks a trainer
+    monkeypatch.setattr(LitModel, "loggers", [])
     torch.manual_seed(0)
-    return LitMachine(config, raw)
+    return LitModel(parse(composed("task=copy")))
 
 
 def update(lit, optimizer, spoil=None):
-    """One update as Lightning would make it, after `spoil` has changed the loss."""
-    draw = type("Draw", (), {"batch": lit.task.batch(0, "train", lit.updates, 4), "stage": 0})()
-
-    def closure():
-        optimizer.zero_grad()
-        loss = lit.training_step(draw, lit.updates)
-        loss = loss if spoil is None else spoil(loss)
-        loss.backward()
-        return loss.detach()
-
-    lit.optimizer_step(0, 0, optimizer, closure)
+    """One update, after `spoil` has changed the loss."""
+    draw = Draw(lit.task.batch(0, "train", lit.progress.updates, 4), 0)
+    learn = lit.model.learn
+    if spoil is not None:
+        lit.model.learn = lambda *given: learn(*given)._replace(loss=spoil(learn(*given).loss))
+    lit.update(draw, optimizer)
+    lit.model.learn = learn
 
 
 def snapshot(lit, optimizer):
@@ -80,8 +76,7 @@ def snapshot(lit, optimizer):
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_skipped_update_touches_no_weight_and_no_moment(lit, name, value, monkeypatch):
-    monkeypatch.setattr(type(lit), "loggers", [])
+def test_a_skipped_update_touches_no_weight_and_no_moment(lit, name, value):
     object.__setattr__(lit.config.optimizer, "name", name)
     optimizer = lit.configure_optimizers()
     update(lit, optimizer)
@@ -93,7 +88,7 @@ def test_a_skipped_update_touches_no_weight_and_no_moment(lit, name, value, monk
     update(lit, optimizer)
     assert not all(torch.equal(a, b) for a, b in zip(before, snapshot(lit, optimizer), strict=True))
     assert lit.skips[:2] == (1, 0)
-    assert lit.updates == 3
+    assert lit.progress.updates == 3
 
 
 def test_graves_rmsprop_equals_its_equations():
@@ -127,17 +122,16 @@ def test_graves_rmsprop_takes_a_closure_and_leaves_parameters_without_gradient_a
 
 
 def test_loss_in_bits_per_bit_that_is_due():
-    batch = Batch(torch.zeros(1, 3, 1), torch.tensor([[[1.0], [0.0], [1.0]]]), torch.tensor([[1.0, 0.0, 1.0]]))
-    assert masked_bits(torch.zeros(1, 3, 1), batch).item() == pytest.approx(1)
-    assert masked_bits(torch.tensor([[[50.0], [50.0], [50.0]]]), batch).item() == pytest.approx(0)
+    targets, mask = torch.tensor([[[1.0], [0.0], [1.0]]]), torch.tensor([[1.0, 0.0, 1.0]])
+    assert masked_bits(torch.zeros(1, 3, 1), targets, mask).item() == pytest.approx(1)
+    assert masked_bits(torch.tensor([[[50.0], [50.0], [50.0]]]), targets, mask).item() == pytest.approx(0)
 
 
 def test_mean_over_sequences_counts_a_short_one_as_much_as_a_long_one():
     mask = torch.tensor([[0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
     logits = torch.tensor([[0.0, 50.0, 50.0, 50.0], [0.0, 0.0, 0.0, 0.0]]).unsqueeze(-1)
-    batch = Batch(torch.zeros(2, 4, 1), torch.ones(2, 4, 1), mask)
-    assert LOSSES["bits"](logits, batch).item() == pytest.approx(1 / 4)
-    assert LOSSES["sequences"](logits, batch).item() == pytest.approx(1 / 2)
+    assert BIT_LOSSES["bits"](logits, torch.ones(2, 4, 1), mask).item() == pytest.approx(1 / 4)
+    assert BIT_LOSSES["sequences"](logits, torch.ones(2, 4, 1), mask).item() == pytest.approx(1 / 2)
 
 
 CURRICULUM = CurriculumConfig(
@@ -156,61 +150,60 @@ CURRICULUM = CurriculumConfig(
 def test_a_stage_ends_by_success_and_not_before_enough_batches():
     p = Progress(error=0.1)
     for _ in range(2):
-        p = advance(CURRICULUM, p, 0, 0.0)
+        p = after_update(CURRICULUM, p, 0, 0.0)
     assert p.stage == 0
-    p = advance(CURRICULUM, p, 0, 0.0)
+    p = after_update(CURRICULUM, p, 0, 0.0)
     assert (p.stage, p.batches) == (1, 0)
-    assert advance(CURRICULUM, p, 0, 0.9) == p  # a batch of an earlier stage says nothing of this one
+    assert after_update(CURRICULUM, p, 0, 0.9) == p._replace(updates=4)  # a batch of an earlier stage says nothing of this one
     stuck = p
     for _ in range(50):
-        stuck = advance(CURRICULUM, stuck, 1, 0.5)
+        stuck = after_update(CURRICULUM, stuck, 1, 0.5)
     assert stuck.stage == 1
 
 
 def test_noise_rises_and_falls_by_success():
     p = Progress(stage=2, batches=10, error=0.04)
-    p = advance(CURRICULUM, p, 2, 0.0)
+    p = after_update(CURRICULUM, p, 2, 0.0)
     assert p.noise == 0
     for _ in range(30):
-        p = advance(CURRICULUM, p, 2, 0.0)
+        p = after_update(CURRICULUM, p, 2, 0.0)
     assert p.noise == 1.0
     for _ in range(5):
-        p = advance(CURRICULUM, p, 2, 1.0)
+        p = after_update(CURRICULUM, p, 2, 1.0)
     assert p.noise < 1.0
-    assert advance(CURRICULUM, p, 2, math.nan) == p
+    assert after_update(CURRICULUM, p, 2, math.nan) == p._replace(updates=p.updates + 1)
 
 
 def test_half_of_the_batches_are_of_the_present_stage():
-    drawn = [draw_stage(CURRICULUM, 0, i, Progress(stage=2)) for i in range(2000)]
+    drawn = [draw_stage(CURRICULUM, 0, Progress(updates=i, stage=2)) for i in range(2000)]
     assert 900 < drawn.count(2) < 1100
     assert set(drawn) == {0, 1, 2}
-    assert drawn == [draw_stage(CURRICULUM, 0, i, Progress(stage=2)) for i in range(2000)]
-    assert {draw_stage(CURRICULUM, 0, i, Progress()) for i in range(20)} == {0}
+    assert drawn == [draw_stage(CURRICULUM, 0, Progress(updates=i, stage=2)) for i in range(2000)]
+    assert {draw_stage(CURRICULUM, 0, Progress(updates=i)) for i in range(20)} == {0}
 
 
 def test_the_rate_holds_until_learned_then_halves_down_to_its_floor(lit):
     recipe = lit.config.optimizer
-    assert learning_rate(recipe, Progress(), 10_000) == recipe.lr
-    learned = Progress(learned_at=100)
-    assert learning_rate(recipe, learned, 100 + recipe.half_life) == pytest.approx(recipe.lr / 2)
-    assert learning_rate(recipe, learned, 10**6) == recipe.lr_floor
+    assert learning_rate(recipe, Progress(updates=10_000)) == recipe.lr
+    learned = Progress(updates=100 + recipe.half_life, learned_at=100)
+    assert learning_rate(recipe, learned) == pytest.approx(recipe.lr / 2)
+    assert learning_rate(recipe, learned._replace(updates=10**6)) == recipe.lr_floor
 
 
 def test_noise_is_a_pure_function_of_seed_and_update():
-    raw = composed("task=binary_mul")
-    lit = LitMachine(parse(raw), raw)
+    lit = LitModel(parse(composed("task=binary_mul")))
     inputs = torch.zeros(2, 5, 3)
     assert lit.noise(inputs) is None
     lit.progress = Progress(noise=2.0)
     first = lit.noise(inputs)
     torch.manual_seed(1)
     assert torch.equal(first, lit.noise(inputs))
-    lit.updates += 1
+    lit.progress = lit.progress._replace(updates=1)
     assert not torch.equal(first, lit.noise(inputs))
 
 
 def test_parameters_have_the_same_place_in_every_process(lit):
     places = [p for group in lit.configure_optimizers().param_groups for p in group["params"]]
     names = {id(p): name for name, p in lit.named_parameters()}
-    moving = ["machine.heads.addressing.weight", "machine.heads.addressing.bias"]
+    moving = ["model.cell.access.addressing.weight", "model.cell.access.addressing.bias"]
     assert [names[id(p)] for p in places] == [n for n in names.values() if n not in moving] + moving

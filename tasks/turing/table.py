@@ -96,6 +96,8 @@ def read_table(source: str | Mapping[str, Any], name: str | None = None) -> Tabl
 
     Raises ValueError, in one line, for anything else.
     """
+    if not source:
+        raise ValueError(f"must be given; allowed: {', '.join(shipped())}, a text as 1RB1LB_1LA1RZ, or a YAML file")
     if not isinstance(source, str):
         return from_mapping(name or "table", source)
     if source in shipped():

@@ -14,47 +14,48 @@ head and the state, one-hot, and asks for everything that the table's row does: 
 That is supervision by trace: the network is told each action, not only the answer.
 """
 
+import json
 from functools import cached_property
 from itertools import islice
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, InstanceOf
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import STRICT, Count, Lengths, Range, Task
+from tasks.base import Task
+from tasks.fields import STRICT, Count, Counts, Range
 from tasks.turing.reference import begin, execute, read_cells
 from tasks.turing.table import Row, Table, read_table
 from tasks.turing.words import Part, Word, parts, random_word
 
 
-def as_table(given: Any) -> Any:
+def as_table(given: Any) -> Table:
     """A table from whatever says which; raises ValueError."""
     return given if isinstance(given, Table) else read_table(given)
+
+
+def as_source(table: Table) -> Any:
+    """What a table was read from, and its name, as dicts, lists and texts only: as checkpoints hold it."""
+    return table.source if isinstance(table.source, str) else json.loads(json.dumps({"name": table.name, **table.source}))
 
 
 @dataclass(frozen=True, config=STRICT)
 class Turing(Task):
     """Executions of `table` on random words whose runs (see words.py) have `lengths` symbols."""
 
-    table: Annotated[InstanceOf[Table], BeforeValidator(as_table)] = read_table("binary_mul")
+    table: Annotated[InstanceOf[Table], BeforeValidator(as_table), PlainSerializer(as_source)] = read_table("binary_mul")
     lengths: Range = (1, 5)
-    val_lengths: Lengths = (5, 8)
-    test_lengths: Lengths = (5, 8, 64)
+    val_lengths: Counts = (5, 8)
+    test_lengths: Counts = (5, 8, 64)
     probe_length: Count = 2
     supervision: Literal["trace", "compiled"] = "trace"
     most_ticks: Count = 500  # of an execution shown in training; a table may never halt
 
-    traced: ClassVar[bool] = True
-
     @property
     def inputs(self) -> int:
         return self.table.tapes * len(self.table.symbols) + len(self.table.states)
-
-    @property
-    def control(self) -> tuple[int, ...]:
-        return ()
 
     @property
     def outputs(self) -> int:
@@ -74,7 +75,7 @@ class Turing(Task):
         """The parts of `words`, tape by tape."""
         return parts(self.words, self.table.tapes)
 
-    def slots(self, length: int) -> int:
+    def room(self, length: int) -> int:
         return self.table.tapes  # the tape grows as it is used
 
     def sequence(self, random: np.random.Generator, length: int, split: str):

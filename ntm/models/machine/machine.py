@@ -1,0 +1,65 @@
+"""The machine: a controller wired to a memory through heads (Graves et al. 2014), as one pure tick.
+
+Letters: B batch, I inputs, R all read vectors, C controller width.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ntm.models.base import Signal
+from ntm.models.machine.access import Access
+from ntm.models.machine.controllers import LSTM, FeedForward
+from ntm.models.recurrent import Cell, Tick
+
+
+class MachineState(NamedTuple):
+    """Everything one tick hands to the next."""
+
+    controller: Any  # the controller's own
+    access: Any  # the heads' own: memory and where they stand
+    reads: Tensor  # [B R]
+
+
+class Machine(Cell):
+    """Controller and access: hidden = controller(x, reads), then the access moves, writes and reads; it says both."""
+
+    def __init__(self, controller: FeedForward | LSTM, access: Access):
+        super().__init__()
+        self.controller = controller
+        self.access = access
+        self.width = controller.width + access.read_width
+        self.noise_width = controller.noise_width + access.noise_width
+
+    def initial_state(self, batch: int, room: int | None = None) -> MachineState:
+        """Where every sequence starts, with `room` slots (None: those it was built with)."""
+        access = self.access.initial_state(batch, room)
+        return MachineState(self.controller.initial_state(batch), access, self.access.read(access))
+
+    def forward(self, x: Tensor, state: MachineState, noise: Tensor | None = None) -> Tick:
+        """One tick; of the noise [B K] the controller's register takes the first channels, writing the rest."""
+        register_noise = access_noise = None
+        if noise is not None:
+            register_noise, access_noise = noise.split([self.controller.noise_width, self.access.noise_width], dim=-1)
+        hidden, controller = self.controller(torch.cat([x, state.reads], -1), state.controller, register_noise)
+        access, notes = self.access(hidden, x, state.access, access_noise)
+        reads = self.access.read(access)
+        return Tick(torch.cat([hidden, reads], dim=-1), MachineState(controller, access, reads), notes)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """What moves the heads may learn faster or slower than the rest: `optimizer.addressing_rate`."""
+        return {"addressing": self.access.moving()}
+
+    def room_for(self, need: int) -> int:
+        return self.access.room_for(need)
+
+    def signals(self, first: MachineState, ticks: list[Tick]) -> tuple[Signal, ...]:
+        """Everything of access and controller, and what was read."""
+        states = [tick.state for tick in ticks]
+        reads = torch.stack([state.reads for state in states], dim=1)
+        return (
+            *self.access.signals(first.access, [state.access for state in states], [tick.notes for tick in ticks]),
+            Signal("read vectors", "read_vectors", "channel", reads),
+            *self.controller.signals([state.controller for state in states]),
+        )

@@ -1,0 +1,126 @@
+"""Models that go tick by tick: a Cell says what happens in one, and `unroll` is the only time loop.
+
+Letters: B batch, T ticks, I inputs, O outputs, C what a cell says.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ntm.models.base import Model, Output, Signal
+
+
+class Tick(NamedTuple):
+    """What a cell made of one tick."""
+
+    hidden: Tensor  # [B C], what it says
+    state: Any  # for the next tick: a NamedTuple of the cell's own
+    notes: Any = None  # what else a recording wants to show
+
+
+class Cell(nn.Module, ABC):
+    """One tick as a pure function: the state goes in and comes out, and nothing hides in `self`."""
+
+    width: int
+    """Size C of what it says."""
+
+    noise_width = 0
+    """Channels K of the noise that it can take."""
+
+    @abstractmethod
+    def initial_state(self, batch: int, room: int | None = None) -> Any:
+        """Where every sequence starts, with this much memory (None: what it was built with)."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, state: Any, noise: Tensor | None = None) -> Tick:
+        """One tick from inputs [B I], a state, and noise [B K]."""
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """See `Model.groups`."""
+        return {}
+
+    def room_for(self, need: int) -> int:
+        """See `Model.room_for`."""
+        return need
+
+    def signals(self, first: Any, ticks: list[Tick]) -> tuple[Signal, ...]:
+        """What happened in a run that began in the state `first`, for pictures."""
+        return ()
+
+
+class Unrolled(NamedTuple):
+    """A run of a cell."""
+
+    said: list[Tensor]  # T times [B ...]
+    state: Any  # after the last tick
+    ticks: list[Tick]  # where they were recorded
+
+
+def unroll(
+    cell: Cell,
+    say: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    state: Any,
+    noise: Tensor | None = None,
+    record: bool = False,
+) -> Unrolled:
+    """Run a cell over inputs [B T I] from a state; `say` makes of each tick's hidden [B C] what is kept of it.
+
+    Only what is said outlives a tick, unless `record` keeps all of them.
+    """
+    said, ticks = [], []
+    for t, x in enumerate(inputs.unbind(1)):
+        tick = cell(x, state, None if noise is None else noise[:, t])
+        said.append(say(tick.hidden))
+        state = tick.state
+        if record:
+            ticks.append(tick)
+    return Unrolled(said, state, ticks)
+
+
+class Recurrent(Model):
+    """A cell in the loop, and one linear layer from what it says to the logits."""
+
+    def __init__(self, cell: Cell, outputs: int):
+        super().__init__()
+        self.cell = cell
+        self.output = nn.Linear(cell.width, outputs)
+        self.noise_width = cell.noise_width
+
+    def forward(self, inputs, ticks=None, *, room=None, state=None, noise=None, record=False) -> Output:
+        """As every model's; silent ticks after the end of a sequence change none of its logits."""
+        assert state is None or room is None, "room belongs to the beginning"
+        first = self.cell.initial_state(len(inputs), room) if state is None else state
+        run = unroll(self.cell, self.output, inputs, first, noise, record)
+        signals = self.cell.signals(first, run.ticks) if record else ()
+        return Output(torch.stack(run.said, dim=1), run.state, signals)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return self.cell.groups()
+
+    def room_for(self, need: int) -> int:
+        return self.cell.room_for(need)
+
+
+class Layer(nn.Module):
+    """A cell as a layer for anybody's code, used like torch.nn.LSTM: `outputs, state = layer(x, state)`, batch first."""
+
+    def __init__(self, cell: Cell, inputs: int):
+        super().__init__()
+        self.cell = cell
+        self.inputs = inputs
+        self.width = cell.width
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """What the cell says [B T width] to inputs [B T I], and the state to go on from; None is the beginning.
+
+        Raises ValueError for inputs of another shape.
+        """
+        if x.dim() != 3 or x.shape[-1] != self.inputs:
+            raise ValueError(f"x has shape {list(x.shape)}; allowed: [B, T, {self.inputs}]")
+        state = self.cell.initial_state(len(x)) if state is None else state
+        said, state, _ = unroll(self.cell, lambda hidden: hidden, x, state)
+        return torch.stack(said, dim=1), state

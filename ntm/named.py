@@ -1,0 +1,59 @@
+"""A Turing machine from whatever a user names: a run, a checkpoint, a shipped table, a text, a YAML file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ntm import runs
+from ntm.config import parse, plain
+from ntm.errors import UserError
+from ntm.models.recurrent import Recurrent
+from ntm.models.turing.compiler import compile_table, shape_of
+from ntm.models.turing.learn import TableMachine
+from tasks import Turing
+from tasks.turing import Table, read_table, shipped
+
+
+class Named(NamedTuple):
+    """What a key of the command line meant."""
+
+    where: str  # for people
+    machine: Recurrent
+    task: Turing
+
+
+def find(key: str, value: str) -> Named:
+    """The machine and its task; raises UserError, naming `key`."""
+    path = Path(value)
+    file = path.suffix == ".ckpt" or (path.is_file() and path.suffix not in (".yaml", ".yml"))
+    if value not in shipped() and (value == "last" or (value and path.is_dir()) or file):
+        loaded = runs.read(key, runs.find(key, value, prefer="best.ckpt", task="turing" if value == "last" else None))
+        model, task = loaded.model, loaded.config.task
+        if not isinstance(model, TableMachine):
+            what = f"task {loaded.raw['task']['name']}, model {loaded.raw['model']['name']}"
+            raise UserError(f"{key}={value}: a run of {what}; allowed: runs of task turing, model turing, whose table is known")
+        return Named(str(loaded.path), model.machine, task)  # type: ignore[arg-type]  # a TableMachine is built for no other task
+    table = table_of(key, value)
+    return Named(f"{table.name}, compiled", compile_table(table), Turing(table=table, supervision="compiled"))
+
+
+def table_of(key: str, value: str | Mapping[str, Any]) -> Table:
+    """The table that a name, a text, a YAML file or its content means; raises UserError, naming `key`."""
+    try:
+        return read_table(value)
+    except ValueError as error:
+        raise UserError(f"{key}={value}: {error}") from None
+
+
+def save_compiled(folder: Path, named: Named, defaults: dict[str, Any]) -> None:
+    """Write a compiled machine into a run's folder, as a run that needed no update; `defaults` are those of task=turing."""
+    task = {**defaults["task"], "table": named.task.table, "supervision": "compiled"}
+    model = {**defaults["model"], "hidden": [shape_of(named.machine).controller.width]}
+    raw = plain(
+        parse({**{key: value for key, value in defaults.items() if key not in runs.RUN_KEYS}, "task": task, "model": model})
+    )
+    weights = {f"model.{name}": value for name, value in TableMachine(named.machine).state_dict().items()}
+    runs.save_config(folder, raw)
+    torch.save({"ntm": {"config": raw, "updates": 0}, "state_dict": weights}, folder / "last.ckpt")

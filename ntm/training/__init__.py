@@ -1,0 +1,1 @@
+"""How it is learned: one update, the batches it is made on, the curriculum, clipping and the optimisers."""

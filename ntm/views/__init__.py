@@ -1,0 +1,1 @@
+"""What people see: pictures and scalars in TensorBoard, the progress bar, space-time diagrams."""

@@ -1,0 +1,140 @@
+"""What watches a run: pictures and scalars of a probe sequence for TensorBoard, and the progress bar."""
+
+import time
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from ntm.models import Signal
+from ntm.training.module import LitModel
+from ntm.views.render import pictures
+
+PROBE_SEED = 2014
+"""Seed of the probe sequence: the same for ever, so that TensorBoard's slider shows one sequence being learned."""
+
+
+class Probe(L.Callback):
+    """After the first update and at every validation, run one fixed sequence, recorded, and log what happened in it."""
+
+    def on_train_start(self, trainer: L.Trainer, module: LitModel) -> None:
+        """Lay the scalars out in TensorBoard's custom-scalars tab."""
+        lengths = [f"length/{n:04d}" for n in module.task.val_lengths]
+        layout = {
+            "learning": {
+                "loss, bits per output bit": ["Multiline", ["train/loss", "val/loss"]],
+                "bit error": ["Multiline", ["train/bit_error", "val/bit_error"]],
+                "exact sequences": ["Multiline", ["train/exact", "val/exact"]],
+                "bit error by length": ["Multiline", lengths],
+                "curriculum": ["Multiline", ["curriculum/stage", "curriculum/noise"]],
+            },
+            "memory": {
+                "entropy of weightings, bits": ["Multiline", ["entropy/.*"]],
+                "sharpness of weightings": ["Multiline", ["sharpness/.*"]],
+                "norm at the end": ["Multiline", ["norm/.*"]],
+            },
+            "health": {
+                "gradient norm before clipping": ["Multiline", ["grad/norm"]],
+                "clipped and skipped": ["Multiline", ["grad/clipped", "grad/skipped"]],
+            },
+        }
+        for logger in tensorboards(trainer):
+            logger.experiment.add_custom_scalars(layout)
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: LitModel, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """The picture of the beginning, and the name of what made an update be skipped."""
+        if module.skips.in_a_row:
+            for logger in tensorboards(trainer):
+                logger.experiment.add_text("grad/first_offender", module.skips.offender, module.progress.updates)
+        if module.progress.updates == 1:
+            self.show(trainer, module)
+
+    def on_validation_end(self, trainer: L.Trainer, module: LitModel) -> None:
+        """The picture of now."""
+        self.show(trainer, module)
+
+    def show(self, trainer: L.Trainer, module: LitModel) -> None:
+        """Log pictures, scalars and one readable line of the probe sequence."""
+        probe, output, line = module.show(PROBE_SEED)
+        updates, scalars = module.progress.updates, scalars_of(output.signals)
+        for logger in tensorboards(trainer):
+            logger.log_metrics(scalars, step=updates)
+            for name, image in pictures(module.task, probe, output).items():
+                logger.experiment.add_image(f"images/{name}", np.asarray(image), updates, dataformats="HWC")
+            logger.experiment.add_text("probe", line, updates)
+
+
+def tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+    """The run's TensorBoard loggers."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+def scalars_of(signals: tuple[Signal, ...]) -> dict[str, float]:
+    """Entropy and sharpness of every weighting, means over the ticks of the first sequence, and the norm of every table's end."""
+    found = {}
+    for signal in signals:
+        name, values = signal.name.replace(",", "").replace(" ", "_"), signal.values[0]
+        if signal.weighting:
+            found[f"entropy/{name}"] = entropy(values).mean().item()
+            found[f"sharpness/{name}"] = values.amax(-1).mean().item()
+        if signal.columns is not None:
+            found[f"norm/{name}"] = values[-1].norm().item()
+    return found
+
+
+def entropy(weights: Tensor) -> Tensor:
+    """Entropy in bits of weights [... N]: 0 where all weight is on one row."""
+    return torch.special.entr(weights).sum(-1) / np.log(2)
+
+
+class Bar(L.Callback):
+    """A progress bar with loss, bit error, solved length and time left; where there is no terminal, one line a validation."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        columns = (
+            BarColumn(bar_width=6),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TextColumn("ETA"),
+            TimeRemainingColumn(compact=True),
+        )
+        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.figures = ""
+
+    def on_train_start(self, trainer: L.Trainer, module: LitModel) -> None:
+        """Start at the update that a resumed run has reached."""
+        self.started, self.first = time.monotonic(), module.progress.updates
+        self.line = self.bar.add_task("training", total=trainer.max_steps, completed=self.first, figures="")
+        self.bar.start()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: LitModel, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move on."""
+        config, updates = module.config, module.progress.updates
+        if updates % min(config.trainer.log_every, config.trainer.val_every) == 0:
+            stages = config.curriculum.stages
+            stage = f" stage {stages[module.progress.stage]}" if stages else ""
+            self.figures = f"loss {outputs['loss'].item():.3f} bit error {outputs['error']:.2%}{stage}"
+            self.bar.update(self.line, completed=updates, figures=f"{self.figures} {solved(module)}")
+
+    def on_validation_end(self, trainer: L.Trainer, module: LitModel) -> None:
+        """Without a terminal, say how it stands."""
+        if not self.console.is_terminal:
+            seconds, updates = time.monotonic() - self.started, module.progress.updates
+            left = seconds / max(1, updates - self.first) * (trainer.max_steps - updates)
+            figures = f"{updates}/{trainer.max_steps}  {self.figures} {solved(module)}"
+            self.console.print(f"{figures}  {seconds:.0f} s, at most {left:.0f} s left", highlight=False, soft_wrap=True)
+
+    def teardown(self, trainer: L.Trainer, module: LitModel, stage: str) -> None:
+        """Leave the terminal as it was, also after an error."""
+        self.bar.stop()
+
+
+def solved(module: LitModel) -> str:
+    """The longest validation length without an error."""
+    return f"solved length {module.solved_length or '-'}"

@@ -1,0 +1,36 @@
+"""The checked field types that tasks, models and recipes share: pydantic checks them wherever a configuration is made."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+STRICT = ConfigDict(extra="forbid")
+"""An unknown field is an error, in every part of the configuration."""
+
+
+def ascending(bounds: tuple[int, int]) -> tuple[int, int]:
+    """The bounds of a range, checked; raises ValueError where the first is above the second."""
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"must be [shortest, longest], not [{bounds[0]}, {bounds[1]}]")
+    return bounds
+
+
+def odd(width: int) -> int:
+    """The width of a shift, checked; raises ValueError where no move would be the middle one."""
+    if width % 2 == 0:
+        raise ValueError("must be odd (1, 3, 5, ...), so that staying is the middle of the moves")
+    return width
+
+
+Integer = Annotated[int, Field(strict=True)]
+Natural = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Odd = Annotated[int, Field(strict=True, ge=1), AfterValidator(odd)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Range = Annotated[tuple[Count, Count], AfterValidator(ascending)]
+Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
+"""At least one count: the lengths of a validation, the sizes of layers."""
