@@ -52,7 +52,9 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
                 choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
                 if group not in OPTIONAL and choices and choice in ("", "null"):  # Hydra raises a bare ValueError
                     fail(name, f"{word}: must be given; allowed: {', '.join(choices)}")
-                if group == "recipe" and choice not in choices:  # optional, so Hydra would take no recipe without a word
+                if group == "recipe" and set(choice.split(",")) - set(
+                    choices
+                ):  # optional, so Hydra would take no recipe without a word
                     fail(name, f"{word}: no such recipe; allowed: {', '.join(choices)}")
             if not {"-m", "--multirun"} & set(sys.argv):  # there commas list values to sweep over
                 sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]

@@ -59,6 +59,7 @@ class Task(ABC):
     probe_length: Count = 8  # length of the one sequence that TensorBoard shows
 
     mixed: ClassVar[bool] = True  # rows of one batch may have different lengths
+    softly: ClassVar[str] = "probability of 1"  # what `soft` is
 
     @property
     @abstractmethod

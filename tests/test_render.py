@@ -80,7 +80,7 @@ def test_every_task_with_every_kind_of_model_can_be_drawn():
 
 def test_a_table_is_drawn_after_the_input_and_at_the_end():
     class Two:
-        soft = staticmethod(torch.sigmoid)
+        soft, softly = staticmethod(torch.sigmoid), "probability of 1"
 
     values = torch.zeros(1, 4, 2, 3)  # [B T R W]
     values[0, 1, 0, 2], values[0, 3, 1, 0] = 1, 1

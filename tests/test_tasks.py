@@ -100,6 +100,12 @@ def test_copy_repeats_what_it_was_shown():
         assert not inputs[length + 1 :].any()
 
 
+def test_ticks_are_each_sequences_own():
+    batch = Copy(width=5).batch(1, "train", 0, 8)
+    assert batch.ticks.tolist() == (2 * batch.inputs[:, :, 5].argmax(1) + 1).tolist()
+    assert len(set(batch.ticks.tolist())) > 2
+
+
 def test_copy_docstring_example():
     inputs, targets, mask = Copy(width=3).sequence(np.random.default_rng(0), 2, "train")
     assert inputs.shape == (5, 4)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import TINY
+from conftest import TINY, signal
 
-from ntm import runs
+from ntm import UserError, load, runs
 
 
 def test_a_run_is_one_folder(trained):
@@ -27,6 +27,16 @@ def test_a_checkpoint_is_plain_and_rebuilds_its_machine(trained):
     saved = torch.load(trained / "best.ckpt", weights_only=True)
     assert torch.equal(loaded.model.output.weight, saved["state_dict"]["model.output.weight"])
     assert saved["ntm"]["updates"] in (5, 10)
+
+
+def test_what_was_trained_is_loaded_in_python(trained):
+    model, task = load(trained)
+    batch = task.batch(seed=0, split="test", index=0, size=1, lengths=(3, 3))
+    output = model(batch.inputs, batch.ticks, room=64, record=True)
+    assert signal(output, "memory").shape[2] == 64
+    assert task.show(batch.inputs[0], task.answer(output.logits[0])).split()[-1] in ("ok", "wrong")
+    with pytest.raises(UserError, match="run=nowhere: no such file"):
+        load("nowhere")
 
 
 def test_start_and_end_tell_what_a_person_wants(run, capsys):

@@ -95,13 +95,18 @@ def task_panels(task: Task, batch: Batch, logits: Tensor) -> list[Panel]:
     """Inputs, targets, outputs and error of the first sequence; outputs are drawn where an answer is due."""
     mask = batch.mask[0].unsqueeze(0)
     outputs, targets = (part[0].T * mask for part in (task.soft(logits), batch.targets))
-    unit = (0.0, 1.0)
+    asked = around_unit(batch.targets)
     return [
-        panel("inputs", "channel", batch.inputs[0].T, (min(0.0, float(batch.inputs.min())), max(1.0, float(batch.inputs.max())))),
-        panel("targets", "bit", targets, unit),
-        panel("outputs (probability of 1)", "bit", outputs, unit),
-        panel("error |output - target|", "bit", (outputs - targets).abs(), unit),
+        panel("inputs", "channel", batch.inputs[0].T, around_unit(batch.inputs)),
+        panel("targets", "output", targets, asked),
+        panel(f"outputs ({task.softly})", "output", outputs, asked),
+        panel("error |output - target|", "output", (outputs - targets).abs(), (0.0, asked[1] - asked[0])),
     ]
+
+
+def around_unit(values: Tensor) -> tuple[float, float]:
+    """Bounds that hold 0, 1 and all values: real numbers beyond bits have their colours, too."""
+    return min(0.0, float(values.min())), max(1.0, float(values.max()))
 
 
 def signal_panel(signal: Signal) -> Panel:
