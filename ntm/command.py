@@ -52,9 +52,8 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
                 choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
                 if group not in OPTIONAL and choices and choice in ("", "null"):  # Hydra raises a bare ValueError
                     fail(name, f"{word}: must be given; allowed: {', '.join(choices)}")
-                if group == "recipe" and set(choice.split(",")) - set(
-                    choices
-                ):  # optional, so Hydra would take no recipe without a word
+                # A recipe is optional: Hydra would take none at all for one that is not there.
+                if group == "recipe" and set(choice.split(",")) - set(choices):
                     fail(name, f"{word}: no such recipe; allowed: {', '.join(choices)}")
             if not {"-m", "--multirun"} & set(sys.argv):  # there commas list values to sweep over
                 sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]

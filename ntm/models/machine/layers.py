@@ -40,8 +40,8 @@ class NTM(Layer):
         advance: float = 2.5,
     ):
         start = Start(slots)
-        heads = NTMHeads(hidden, slot_width, shift_width, read_heads, write_heads, stay, advance, start)
-        super().__init__(wired(inputs, hidden, controller, register, heads), inputs)
+        access = NTMHeads(hidden, slot_width, shift_width, read_heads, write_heads, stay=stay, advance=advance, start=start)
+        super().__init__(wired(inputs, hidden, controller, register, access), inputs)
 
 
 class Tape(Layer):
@@ -68,8 +68,8 @@ class Tape(Layer):
         advance: float = 2.0,
     ):
         start = Start(slots)
-        tape = TapeHeads(hidden, slot_width, shift_width, heads, window, control, stay, advance, start=start)
-        super().__init__(wired(inputs, hidden, controller, register, tape), inputs)
+        access = TapeHeads(hidden, slot_width, shift_width, heads, window, control, stay=stay, advance=advance, start=start)
+        super().__init__(wired(inputs, hidden, controller, register, access), inputs)
 
 
 def wired(inputs: int, hidden: int, controller: Controller, register: int, access: Access) -> Machine:

@@ -99,4 +99,5 @@ class NTMHeadsConfig:
 
     def build(self, controller: int, slot_width: int, shift_width: int, start: Start, task: Task) -> NTMHeads:
         """The heads beside a controller of this width."""
-        return NTMHeads(controller, slot_width, shift_width, self.read, self.write, self.stay, self.advance, start)
+        widths = (controller, slot_width, shift_width)
+        return NTMHeads(*widths, self.read, self.write, stay=self.stay, advance=self.advance, start=start)
