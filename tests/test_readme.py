@@ -68,6 +68,15 @@ def test_pictures_pages_and_choices_exist():
         assert (ROOT / "configs" / group / f"{choice}.yaml").exists(), f"{group}={choice}"
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_pages_link_to_what_is_there_and_name_choices_that_are(page):
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+    for group, choice in re.findall(r"python -m ntm\.train[^`\n]*? (task|model|experiment|debug)=([a-z_]+)\b", text):
+        assert (ROOT / "configs" / group / f"{choice}.yaml").exists(), f"{group}={choice}"
+
+
 def test_there_is_a_row_for_every_network_beside_the_machines():
     for model in ("rnn", "gru", "lstm", "transformer"):
         assert f"python -m ntm.train task=copy model={model}" in COMMANDS
