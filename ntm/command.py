@@ -22,6 +22,9 @@ CONFIG_DIR = next(folder for folder in (HERE.parent / "configs", HERE / "configs
 TEXTS = ("turing", "machine", "input", "simulate", "run", "reference", "resume", "run_dir", "export", "json", "png")
 """Keys that are texts whatever they look like: `input=0110` is no number, `input=1,0` no list."""
 
+OWN_FOLDER = {"--config-dir", "-cd"}
+"""Options of Hydra's that add a folder of the user's own choices."""
+
 OPTIONAL = ("experiment", "debug", "")
 """Groups of which nothing need be chosen."""
 
@@ -52,9 +55,11 @@ def command(name: str) -> Callable[[Callable[[dict[str, Any], list[str]], None]]
                 choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
                 if group not in OPTIONAL and choices and choice in ("", "null"):  # Hydra raises a bare ValueError
                     fail(name, f"{word}: must be given; allowed: {', '.join(choices)}")
+                numeric = choices and re.match(r"[-+.\d]", choice)  # the same
                 # A recipe is optional: Hydra would take none at all for one that is not there.
-                if group == "recipe" and set(choice.split(",")) - set(choices):
-                    fail(name, f"{word}: no such recipe; allowed: {', '.join(choices)}")
+                missing = group == "recipe" and set(choice.split(",")) - set(choices) and not OWN_FOLDER & set(sys.argv)
+                if numeric or missing:
+                    fail(name, f"{word}: no such {group}; allowed: {', '.join(choices)}")
             if not {"-m", "--multirun"} & set(sys.argv):  # there commas list values to sweep over
                 sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
             try:
@@ -118,7 +123,10 @@ def one_line(error: Exception, name: str) -> str:
 def allowed_beside(name: str, key: str) -> str:
     """The keys that exist where `key` was looked for, under the choices (`task=...`) of this command line."""
     choices = [word for word in sys.argv[1:] if re.fullmatch(r"\w+=\w+", word) and (CONFIG_DIR / word.partition("=")[0]).is_dir()]
-    found, path = defaults(name, choices), ""
+    try:
+        found, path = defaults(name, choices), ""
+    except HydraException:  # a group of another command's
+        found, path = defaults(name, []), ""
     for part in key.split(".")[:-1]:
         if not isinstance(found.get(part), dict):
             break

@@ -102,13 +102,13 @@ SECTIONS: dict[str, Any] = {
     "seed": Seed,
 }
 
-SHORT = {"turing": "task.table"}
-"""Keys of the command line that stand for a longer one."""
+SHORT = {"turing": "task.table", "slots": "room"}
+"""Keys of the command line that are another name of one."""
 
 
 def parse(raw: dict[str, Any]) -> Config:
     """The configuration from nested plain values; raises UserError."""
-    unknown = [key for key in raw if key not in SECTIONS and key not in SHORT]
+    unknown = [key for key in raw if key not in SECTIONS and SHORT.get(key, "").partition(".")[0] not in SECTIONS]
     if unknown:
         raise UserError(f"{unknown[0]}={raw[unknown[0]]}: no such key; allowed: {', '.join(SECTIONS)}")
     missing = [key for key in SECTIONS if raw.get(key) is None]
@@ -123,7 +123,7 @@ def section(key: str, raw: Any, short: dict[str, str]) -> Any:
     if key not in TABLES:
         return validate(SECTIONS[key], raw, key)
     name = raw.get("name") if isinstance(raw, dict) else raw
-    if name not in TABLES[key]:
+    if not isinstance(name, str) or name not in TABLES[key]:
         raise UserError(f"{key}.name={name}: no such {key}; allowed: {', '.join(TABLES[key])}")
     return validate(TABLES[key][name], {field: value for field, value in raw.items() if field != "name"}, key, short)
 
@@ -158,6 +158,12 @@ def said(error: ErrorDetails) -> str:
     """pydantic's words, as ours."""
     message = error["msg"].removeprefix("Value error, ").replace("Unexpected keyword argument", "no such key")
     return f"{message[0].lower()}{message[1:]}"
+
+
+def spoken(key: str, overrides: list[str]) -> str:
+    """The name by which the command line speaks of `key`: another one, where that was typed."""
+    typed = {word.partition("=")[0] for word in overrides}
+    return next((short for short, long in SHORT.items() if long == key and short in typed), key)
 
 
 def plain(config: Config) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ntm import runs
 from ntm.command import command
-from ntm.config import validate
+from ntm.config import spoken, validate
 from ntm.errors import UserError
 from ntm.models import Model
 from ntm.views.render import pictures
@@ -62,14 +62,18 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, then evaluate length by length; files are written only at the end."""
     sequences, seed = validate(Count, values["sequences"], "sequences"), validate(Seed, values["seed"], "seed")
     asked = None if values["lengths"] is None else validate(Counts, values["lengths"], "lengths")
-    room = None if values["room"] == "auto" else validate(Count, values["room"], "room")
+    room_key = spoken("room", overrides)
+    room = None if values["room"] == "auto" else validate(Count, values["room"], room_key)
     outputs = {key: runs.writable(key, values[key]) for key in ("json", "png") if values[key] is not None}
     loaded = runs.read("run", runs.find("run", str(values["run"]), prefer="best.ckpt"))
     model, task, raw = loaded.model, loaded.config.task, loaded.raw
     lengths = asked or task.test_lengths
     for length in lengths:
+        if room is not None and model.room_for(task.room(length)) is None:
+            raise UserError(f"{room_key}={room}: this model has no memory to give room to; allowed: auto")
         if room is not None and room < task.room(length):
-            raise UserError(f"room={room}: too few for length {length} of this task, which needs at least {task.room(length)}")
+            needed = f"too few for length {length} of this task, which needs at least {task.room(length)}"
+            raise UserError(f"{room_key}={room}: {needed}")
     torch.set_num_threads(loaded.config.trainer.threads)
 
     results = []

@@ -31,6 +31,8 @@ class Loaded(NamedTuple):
 
 def new_folder(task: str, run_dir: str | None) -> Path:
     """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""
+    if run_dir == "":
+        raise UserError("run_dir=: must be given; allowed: a new folder, or null for one of its own")
     folder = Path(run_dir) if run_dir is not None else unused(ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     return take("run_dir", folder, "config.yaml", f"a new folder, or resume={folder} to continue")
 

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ntm.views.callbacks import entropy
+from ntm.models import Signal
+from ntm.views.callbacks import entropy, scalars_of
 
 IMAGES = ["trace", "inputs_targets_outputs_error", "write_weights", "read_weights", "add_vectors", "read_vectors"]
 IMAGES += ["memory_after_input", "memory_at_end", "register", "gate_strength_sharpening", "shift"]
@@ -63,3 +64,16 @@ def test_custom_scalars_name_only_what_is_logged(events):
 def test_entropy_in_bits():
     weights = torch.tensor([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]])
     assert entropy(weights).tolist() == pytest.approx([0, 2, 1])
+
+
+def test_scalars_are_of_weightings_and_of_the_end_of_tables():
+    weights = torch.tensor([[[1.0, 0, 0, 0], [0.5, 0.5, 0, 0]], [[0.25] * 4] * 2])  # of the second sequence nothing is logged
+    table = torch.zeros(2, 2, 3, 2)
+    table[:, 0], table[0, 1, 0], table[1, 1] = 9, torch.tensor([3.0, 4]), 7
+    signals = (
+        Signal("read weights, head 0", "read_weights", "slot", weights, weighting=True),
+        Signal("gate", "gate_strength_sharpening", "head", weights),
+        Signal("memory", "memory", "slot", table, columns="channel"),
+    )
+    expected = {"entropy/read_weights_head_0": 0.5, "sharpness/read_weights_head_0": 0.75, "norm/memory": 5}
+    assert scalars_of(signals) == pytest.approx(expected)

@@ -80,11 +80,13 @@ def test_room_by_either_name(run, trained, monkeypatch, key):
         ("lengths=5", ["lengths=5", "tuple"]),
         ("room=2", ["room=2", "too few for length"]),
         ("room=some", ["room=some", "integer"]),
-        ("slots=2", ["room=2", "too few for length"]),
+        ("slots=2", ["slots=2", "too few for length"]),
+        ("slots=some", ["slots=some", "integer"]),
         ("sequences=0", ["sequences=0", "greater than or equal to 1"]),
         ("json=no/such/folder.json", ["json=no/such/folder.json", "cannot be written"]),
         ("png=/proc/x.png", ["png=/proc/x.png", "cannot be written"]),
         ("bogus=1", ["bogus=1", "no such key"]),
+        ("model=lstm", ["model=lstm", "no such key", "lengths"]),
     ],
 )
 def test_a_mistake_gets_one_line(run, capsys, trained, word, named):

@@ -187,6 +187,17 @@ def test_noise_reaches_register_and_writing_but_not_addressing():
     assert torch.equal(recorded(quiet, "read_weights"), recorded(loud, "read_weights"))
 
 
+def test_the_first_channels_of_the_noise_are_the_registers_and_the_rest_is_writings():
+    machine, inputs = tape(), torch.randn(2, 1, INPUTS)
+    quiet = machine(inputs, record=True)
+    for channels, reached, spared in ((slice(3), "register", "add_vectors"), (slice(3, None), "add_vectors", "register")):
+        noise = torch.zeros(2, 1, machine.noise_width)
+        noise[..., channels] = 5
+        loud = machine(inputs, noise=noise, record=True)  # of one tick: at the next, each would see the other's
+        assert (recorded(loud, reached) > recorded(quiet, reached)).all()
+        assert torch.equal(recorded(loud, spared), recorded(quiet, spared))
+
+
 def test_heads_moved_by_flags_do_not_see_data():
     machine, inputs = tape(), torch.randn(2, 6, INPUTS)
     other = torch.cat([inputs[..., :2], torch.randn(2, 6, INPUTS - 2)], dim=-1)

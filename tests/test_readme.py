@@ -10,8 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import tasks
+from tasks.turing import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -77,6 +81,11 @@ def test_pages_link_to_what_is_there_and_name_choices_that_are(page):
         assert (ROOT / "configs" / group / f"{choice}.yaml").exists(), f"{group}={choice}"
 
 
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_table_is_named(name):
+    assert re.search(rf"\b{name}\b", (ROOT / "docs/turing_machines.md").read_text())
+
+
 def test_there_is_a_row_for_every_network_beside_the_machines():
     for model in ("rnn", "gru", "lstm", "transformer"):
         assert f"python -m ntm.train task=copy model={model}" in COMMANDS
@@ -117,6 +126,19 @@ def test_its_layer_learns_in_its_own_loop():
     exec(text, there)
     assert there["loss"].item() < 0.17
     assert there["outputs"].shape == (16, 10, 120)
+
+
+def test_its_own_task_reverses(tmp_path, monkeypatch):
+    (tmp_path / "reverse.py").write_text(code('"""Reverse: '))
+    monkeypatch.syspath_prepend(tmp_path)
+    import reverse
+
+    task = reverse.Reverse()
+    assert isinstance(task, tasks.Task)
+    for inputs, targets, mask in zip(*task.batch(0, "train", 0, 4, (2, 5))[:3]):
+        length = int(inputs[:, 8].argmax())
+        assert torch.equal(targets[mask > 0], inputs[:length, :8].flip(0))
+    sys.modules.pop("reverse")
 
 
 @pytest.fixture(scope="module")

@@ -60,10 +60,11 @@ def test_long_sequences_and_large_memories_are_cropped_to_a_readable_size():
 
 
 def test_every_task_with_every_kind_of_model_can_be_drawn():
+    heads = {"write_weights", "read_weights", "memory_at_end", "shift"}
     own = {  # pictures that a model has of its own
-        "ntm": {"write_weights", "read_weights", "add_vectors", "read_vectors", "memory_after_input", "memory_at_end", "register"},
-        "ntm_lstm": {"write_weights", "gate_strength_sharpening", "shift", "memory_at_end", "hidden"},
-        "tape": {"write_weights", "read_weights", "memory_at_end", "register", "shift"},
+        "ntm": {*heads, "add_vectors", "read_vectors", "memory_after_input", "register"},
+        "ntm_lstm": {*heads, "gate_strength_sharpening", "hidden"},
+        "tape": {*heads, "register"},
         "gru": {"hidden"},
         "transformer": {"attention"},
     }

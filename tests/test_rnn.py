@@ -74,6 +74,9 @@ def test_it_trains_resumes_is_evaluated_and_drawn(run, capsys, model, task):
     assert table["model"]["name"] == ("transformer" if model == "transformer" else "rnn")
     assert [result["length"] for result in table["results"]] == [3, 5]
     assert Path("trace.png").stat().st_size > 1000
+    with pytest.raises(SystemExit):
+        run("evaluate", "run=straight", "room=9")
+    assert "room=9: this model has no memory to give room to; allowed: auto" in capsys.readouterr().err
     images = EventAccumulator("straight", size_guidance={"images": 0}).Reload().Tags()["images"]
     assert {"images/trace", "images/inputs_targets_outputs_error", f"images/{PICTURES[model]}"} == set(images)
 

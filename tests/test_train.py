@@ -1,10 +1,12 @@
 """The train command end to end: what a run leaves behind, that it learns, and every user's mistake."""
 
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import yaml
 from conftest import TINY, signal
 
 from ntm import UserError, load, runs
+from ntm.command import CONFIG_DIR
 
 
 def test_a_run_is_one_folder(trained):
@@ -98,6 +101,7 @@ ALLOWED = {  # words on the command line -> what the one line must name
     "machine=tape": ["machine=tape", "no such key", "model"],
     "recipe=bogus": ["recipe=bogus", "no such recipe", "copy_ntm", "neutral"],
     "model.name=bogus": ["model.name=bogus", "no such model", "machine, rnn, transformer, turing"],
+    "model.name=[1]": ["model.name=[1]", "no such model"],
     "model.controller.kind=bogus": ["model.controller.kind=bogus", "'feedforward', 'lstm'"],
     "curriculum.learned_below=2": ["curriculum.learned_below=2", "less than or equal to 1"],
     "optimizer=bogus": ["optimizer=bogus", "adam, rmsprop"],
@@ -106,6 +110,8 @@ ALLOWED = {  # words on the command line -> what the one line must name
     "model.heads.reed=2": ["model.heads.reed=2", "no such key", "model.heads.read, model.heads.write"],
     "nothing.at.all=2": ["nothing.at.all=2", "no such key", "trainer, task", "seed"],
     "task=null": ["task=null", "must be given"],
+    "task=5": ["task=5", "no such task", "copy"],
+    "run_dir=": ["run_dir=", "must be given"],
     "~seed": ["seed=null", "must be given"],
     "task.name=juggle": ["task.name=juggle", "copy"],
     "trainer.accelerator=gpu": ["trainer.accelerator=gpu", "allowed: auto, cpu"],
@@ -202,6 +208,14 @@ def test_broken_and_foreign_checkpoints(run, capsys, trained, tmp_path_factory, 
         assert "allowed" in line
     (folder / "none").mkdir()
     assert "no checkpoint in this folder" in refused(run, capsys, name, f"{key}={folder / 'none'}")
+
+
+def test_every_script_of_the_project_is_a_command():
+    scripts = tomllib.loads((CONFIG_DIR.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    assert len(scripts) == 4
+    for place in scripts.values():
+        module, _, name = place.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_exit_code_of_the_real_command(tmp_path):

@@ -75,9 +75,9 @@ class Model(nn.Module, ABC):
         """Parameters whose learning rate is a multiple of its own, `optimizer.<group>_rate`; the rest is one group."""
         return {}
 
-    def room_for(self, need: int) -> int:
-        """The room that this model takes where a task needs so much (`Task.room`)."""
-        return need
+    def room_for(self, need: int) -> int | None:
+        """The room that this model takes where a task needs so much (`Task.room`); None: it has no memory to give room to."""
+        return None
 
     def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None) -> Learned:
         """What training minimises on a batch: here the task's loss of the logits."""

@@ -1,4 +1,4 @@
-"""Turing machines as data: tables, words, and the slow reference. `ntm.turing` makes networks of them."""
+"""Turing machines as data: tables, words, and the slow reference. ntm/models/turing makes networks of them."""
 
 from tasks.turing.reference import Configuration, Step, begin, execute, read_cells
 from tasks.turing.table import Row, Table, letters, read_table, shipped

@@ -2,7 +2,7 @@
 
 Two notations. The standard text of busy-beaver research, `1RB1LB_1LA1RZ`: one group a state (A, B, ...), in it one triple
 <write><L|R><next> for each symbol read (0, 1, ...), Z or H halts, `---` is no rule; blank 0, start A. And YAML, for any
-number of symbols and tapes (docs in README):
+number of symbols and tapes (docs/turing_machines.md has more):
 
     blank: _
     start: right
