@@ -7,15 +7,15 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from conftest import composed
 from pydantic.dataclasses import dataclass
 from torch import nn
 from torch.testing import assert_close
 
-from ntm.command import CONFIG_DIR, defaults
+from ntm.command import CONFIG_DIR
 from ntm.config import build, parse, plain
 from ntm.errors import UserError
 from ntm.models import MODELS, Model, Output
-from ntm.runs import RUN_KEYS
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
 from ntm.views.render import pictures, task_panels
@@ -27,8 +27,7 @@ SEQUENCES = sorted(TASKS.keys() - {"turing"})
 
 
 def config_of(*words):
-    values = defaults("train", list(words))
-    return parse({key: value for key, value in values.items() if key not in RUN_KEYS})
+    return parse(composed(*words))
 
 
 @pytest.fixture(params=CHOICES)
@@ -42,7 +41,7 @@ def guest(request):
 
 
 def test_every_row_of_the_table_has_a_choice():
-    assert {defaults("train", [f"model={choice}"])["model"]["name"] for choice in CHOICES} == set(MODELS)
+    assert {composed(f"model={choice}")["model"]["name"] for choice in CHOICES} == set(MODELS)
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -161,9 +160,9 @@ def test_a_recipe_that_does_not_fit_the_model_is_refused(words, line):
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_pair_without_a_recipe_gets_the_neutral_one(choice):
     """Whatever another model's rates are: a recipe is found by the names of both, or is neutral."""
-    neutral = {key: value for key, value in defaults("train", ["recipe=neutral"]).items() if key in ("optimizer", "curriculum")}
+    neutral = {key: value for key, value in composed("recipe=neutral").items() if key in ("optimizer", "curriculum")}
     for task in TASKS:
-        values = defaults("train", [f"task={task}", f"model={choice}"])
+        values = composed(f"task={task}", f"model={choice}")
         if (CONFIG_DIR / f"recipe/{task}_{choice}.yaml").exists():
             assert values["recipe"] == f"{task}_{choice}"
         else:
@@ -198,7 +197,7 @@ class Doubling(Task):
 
 
 class Affine(Model):
-    """The least that a model is: one method."""
+    """The least that a model is: one method; here with a group that no key knows, which learns like the rest."""
 
     def __init__(self):
         super().__init__()
@@ -207,8 +206,11 @@ class Affine(Model):
     def forward(self, inputs, ticks=None, *, room=None, state=None, noise=None, record=False):
         return Output(self.layer(inputs))
 
+    def groups(self):
+        return {"mine": [self.layer.bias]}
 
-def test_real_numbers_with_a_tolerance_are_learned_by_a_model_of_one_method(monkeypatch):
+
+def test_real_numbers_with_a_tolerance_are_learned_by_the_least_of_models(monkeypatch):
     monkeypatch.setattr(LitModel, "manual_backward", lambda self, loss: loss.backward())
     torch.manual_seed(0)
     lit = LitModel(config_of("task=copy", "optimizer.lr=0.1"))

@@ -72,7 +72,7 @@ class Model(nn.Module, ABC):
         """
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters whose learning rate is a multiple of its own, `optimizer.<group>_rate`; the rest is one group."""
+        """Parameters by the name of their group; those of "addressing" learn at `optimizer.addressing_rate` times the rate."""
         return {}
 
     def room_for(self, need: int) -> int | None:
@@ -85,7 +85,7 @@ class Model(nn.Module, ABC):
         return Learned(task.loss(logits, batch, mean_over), task.score(logits.detach(), batch))
 
     def examine(self, task: Task, seed: int, index: int, size: int, length: int, room: int | None = None) -> Score:
-        """Score of batch `index` of `size` test sequences of one length; `room` defaults to what the length needs."""
+        """Score of batch `index` of `size` test sequences of one length; `room` defaults to what the model takes for it."""
         batch = task.batch(seed, "test", index, size, (length, length)).to(device_of(self))
         logits = self(batch.inputs, batch.ticks, room=room or self.room_for(task.room(length))).logits
         return task.score(logits, batch)

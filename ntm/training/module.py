@@ -71,7 +71,7 @@ class LitModel(L.LightningModule):
         """
         recipe = self.config.optimizer
         rate = learning_rate(recipe, self.progress)
-        for group, multiple in zip(optimizer.param_groups, (1.0, *(recipe.rates[name] for name in self.model.groups()))):
+        for group, multiple in zip(optimizer.param_groups, (1.0, *(recipe.rates.get(name, 1.0) for name in self.model.groups()))):
             group["lr"] = rate * multiple
         noise = self.noise(draw.batch.inputs)
         loss, score = self.model.learn(self.task, draw.batch, self.config.trainer.mean_over, noise)
