@@ -131,6 +131,10 @@ def test_groups_are_parameters_of_the_model(guest):
 def test_every_model_takes_every_sequence_task(task, choice):
     config = config_of(f"task={task}", f"model={choice}")
     torch.manual_seed(0)
+    if not config.task.control and getattr(getattr(config.model, "heads", None), "address_from", None) == "control":
+        with pytest.raises(UserError, match=r"address_from=control: this task has no input channels with flags; allowed: hidden"):
+            build(config)
+        return
     model = build(config)
     loss, score = model.learn(config.task, config.task.batch(0, "train", 0, 2, (2, 2)), "bits")
     loss.backward()

@@ -159,9 +159,9 @@ def extended(tmp_path_factory):
         )
         front.write_text(lines)
     assert len(code('"""A stack-augmented RNN').splitlines()) < 60
-    (task_yaml,) = re.findall(r"`configs/task/reverse.yaml`: `(.*?)`", README)
+    (task_yaml,) = re.findall(r"`configs/task/reverse.yaml`:\n`(.*?)`", README)
     (model_yaml,) = re.findall(r"`configs/model/stack_rnn.yaml`: `(.*?)`", README)
-    assert yaml.safe_load(task_yaml) == {"task": {"name": "reverse"}}
+    assert yaml.safe_load(task_yaml)["task"]["name"] == "reverse"
     (folder / "configs/task/reverse.yaml").write_text(f"# @package _global_\n{task_yaml}\n")
     (folder / "configs/model/stack_rnn.yaml").write_text(f"{model_yaml}\n")
     return folder
@@ -173,7 +173,14 @@ def test_your_own_task_and_model_are_trained_evaluated_drawn_and_resumed(extende
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    tiny = ["trainer.max_steps=6", "trainer.val_every=3", "trainer.save_every=3", "trainer.batch_size=2", "trainer.val_sequences=2"]
+    tiny = [
+        "task.lengths=[1,4]",
+        "trainer.max_steps=6",
+        "trainer.val_every=3",
+        "trainer.save_every=3",
+        "trainer.batch_size=2",
+        "trainer.val_sequences=2",
+    ]
     program, *words = shlex.split(OWN)
     assert program == "python"
     shown = call(*words, *tiny, "run_dir=run")
