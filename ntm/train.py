@@ -4,7 +4,6 @@ import copy
 import logging
 import sys
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ntm.errors import UserError
 from ntm.evaluate import evaluate, table
 from ntm.training.data import TaskData
 from ntm.training.module import LitModel, NonFiniteError
+from ntm.training.saving import Last
 from ntm.views.callbacks import Bar, Probe
 
 KEPT = ("task", "model", "seed")
@@ -126,7 +126,6 @@ def quiet() -> None:
     for expected in (
         "Checkpoint directory .* exists and is not empty",  # it holds config.yaml, or is a resumed run's
         "The dirpath has changed",  # resumed into a new folder, where the best starts anew
-        "Using ModelCheckpoint with manual optimization",  # the state after an update is the one to save
         ".*isinstance.treespec, LeafSpec.* is deprecated",  # Lightning's use of torch
     ):
         warnings.filterwarnings("ignore", message=expected)
@@ -134,9 +133,8 @@ def quiet() -> None:
 
 def build_trainer(config: Config, folder: Path, console: Console, done: int) -> L.Trainer:
     """Lightning's trainer: one endless epoch, a rolling last.ckpt and the best.ckpt by validation."""
-    saving = partial(ModelCheckpoint, dirpath=folder, save_top_k=1, enable_version_counter=False)
-    last = saving(filename="last", every_n_train_steps=config.trainer.save_every, save_on_exception=True)
-    best = saving(filename="best", monitor="val/selection", mode="min")
+    best = ModelCheckpoint(folder, "best", monitor="val/selection", mode="min", save_top_k=1, enable_version_counter=False)
+    last = Last(folder / "last.ckpt", config.trainer.save_every, config.trainer.val_every)
     return L.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,

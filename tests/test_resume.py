@@ -68,6 +68,51 @@ def test_straight_equals_killed_and_resumed(run, tmp_path, name):
     assert same(Path("straight/last.ckpt"), killed / "last.ckpt")
 
 
+KILLED = """
+import os, signal, sys
+from ntm import train
+from ntm.training import module, saving
+
+def at(owner, name):
+    method = getattr(owner, name)
+    def killing(self, *args):
+        lit = self if isinstance(self, module.LitModel) else args[1]
+        if lit.progress.updates == {update} and not {after}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        made = method(self, *args)
+        if lit.progress.updates == {update}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made
+    setattr(owner, name, killing)
+
+at({owner}, "{name}")
+train.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        ("saving.Last", "on_train_batch_end", True),  # after the update, before its validation
+        ("module.LitModel", "validation_step", True),  # in the middle of it
+        ("module.LitModel", "on_validation_epoch_end", True),  # when it has moved the rate, and nothing is written yet
+        ("saving.Last", "on_validation_end", False),  # when the best is written, and the last is not
+        ("saving.Last", "on_validation_end", True),  # when everything is
+    ],
+)
+@pytest.mark.parametrize("update", [10, 15])
+def test_a_kill_around_a_validation_loses_nothing(run, tmp_path, owner, name, after, update):
+    words = [*TINY, "trainer.max_steps=25", "trainer.stop_when_solved=false"]
+    words += ["curriculum.learned_below=0.6", "optimizer.half_life=3"]  # the first validation starts the decay of the rate
+    run("train", *words, "run_dir=straight")
+    program = KILLED.format(owner=owner, name=name, after=after, update=update)
+    done = subprocess.run([sys.executable, "-c", program, *words, "run_dir=killed"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    run("train", "resume=killed")
+    assert same(Path("straight/last.ckpt"), Path("killed/last.ckpt"))
+    assert same(Path("straight/best.ckpt"), Path("killed/best.ckpt"))
+
+
 def test_an_exception_inside_an_update_loses_nothing(run, monkeypatch):
     from ntm.training.module import LitModel
 
