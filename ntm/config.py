@@ -108,7 +108,7 @@ SHORT = {"turing": "task.table", "slots": "room"}
 
 def parse(raw: dict[str, Any]) -> Config:
     """The configuration from nested plain values; raises UserError."""
-    unknown = [key for key in raw if key not in SECTIONS and SHORT.get(key, "").partition(".")[0] not in SECTIONS]
+    unknown = [key for key in raw if key not in SECTIONS and not stands_for_one(key, raw)]
     if unknown:
         raise UserError(f"{unknown[0]}={raw[unknown[0]]}: no such key; allowed: {', '.join(SECTIONS)}")
     missing = [key for key in SECTIONS if raw.get(key) is None]
@@ -116,6 +116,12 @@ def parse(raw: dict[str, Any]) -> Config:
         raise UserError(f"{missing[0]}=null: must be given; `python -m ntm.train --cfg job` prints the defaults")
     short = {long: key for key, long in SHORT.items() if key in raw}
     return Config(**{key: section(key, raw[key], short) for key in SECTIONS})
+
+
+def stands_for_one(key: str, raw: dict[str, Any]) -> bool:
+    """Whether `key` is the short name of a key that is there."""
+    part, _, field = SHORT.get(key, "").partition(".")
+    return isinstance(raw.get(part), dict) and field in raw[part]
 
 
 def section(key: str, raw: Any, short: dict[str, str]) -> Any:
