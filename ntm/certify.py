@@ -1,5 +1,10 @@
 """python -m ntm.certify run=<run or file>: prove that a network is the machine that its table says, for ever, or show where not."""
 
+from ntm import ends
+
+if __name__ == "__main__":
+    ends.leave_at_once("certify")  # the imports below take seconds
+
 import json
 import sys
 import time
@@ -59,7 +64,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     check_reference(named.task.table, reference, values["reference"])
     if asked == "declared" and named.task.table.input is None:
         raise UserError("inputs=declared: this table declares no words (its key input); allowed: any, auto")
-    folder = None if values["export"] is None else runs.take("export", Path(str(values["export"])), "table.yaml", "a new folder")
+    folder = None if values["export"] is None else runs.take("export", Path(str(values["export"])), "a new folder")
 
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
@@ -78,7 +83,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     if folder is not None and found.reached:
         console.print(escape(export(folder, named, decisions, found)))
     if output is not None:
-        output.write_text(json.dumps(as_json(certificate), indent=2) + "\n")
+        runs.put("json", output, (json.dumps(as_json(certificate), indent=2) + "\n").encode())
     if not certificate.certified:
         sys.exit(1)
 
@@ -227,3 +232,4 @@ def as_json(certificate: Certificate) -> dict[str, Any]:
 
 if __name__ == "__main__":
     main()
+    ends.too_late()

@@ -6,14 +6,14 @@ user's mistake is a `UserError`: one line with the key, the value and what is al
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from ntm.errors import UserError
 from ntm.models import MODELS, Model, ModelConfig
 from tasks import TASKS, Task
-from tasks.fields import STRICT, Count, Fraction, NotNegative, Positive, Seed
+from tasks.fields import STRICT, Count, Few, Fraction, NotNegative, Positive, Seed
 
 
 def rising(stages: tuple[int, ...]) -> tuple[int, ...]:
@@ -23,7 +23,7 @@ def rising(stages: tuple[int, ...]) -> tuple[int, ...]:
     return stages
 
 
-Stages = Annotated[tuple[Count, ...], AfterValidator(rising)]
+Stages = Annotated[tuple[Count, ...], Field(max_length=1000), AfterValidator(rising)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -74,7 +74,15 @@ class TrainerConfig:
     stop_when_solved: bool  # end when val_patience validations in a row are without an error
     val_patience: Count
     accelerator: Literal["auto", "cpu", "gpu"]
-    threads: Count  # of torch on the CPU; these tensors are small
+    threads: Few  # of torch on the CPU, in each process; these tensors are small
+    devices: Few = 1  # processes on each machine; each takes its rows of every batch
+    num_nodes: Few = 1  # machines
+    strategy: Literal["auto", "ddp"] = "auto"  # of several processes: Lightning's name
+
+    @property
+    def processes(self) -> int:
+        """All of them together."""
+        return self.devices * self.num_nodes
 
 
 class Config(NamedTuple):

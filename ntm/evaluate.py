@@ -1,5 +1,10 @@
 """python -m ntm.evaluate run=<run or file> lengths=[8,16]: count errors at any length, with the weights as they are."""
 
+from ntm import ends
+
+if __name__ == "__main__":
+    ends.leave_at_once("evaluate")  # the imports below take seconds
+
 import json
 import time
 from typing import Any, NamedTuple
@@ -8,17 +13,17 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from ntm import runs
+from ntm import runs, sizes
 from ntm.command import command
 from ntm.config import spoken, validate
 from ntm.errors import UserError
 from ntm.models import Model
-from ntm.views.render import pictures
+from ntm.views.render import as_png, pictures
 from tasks import Task
 from tasks.fields import Count, Counts, Seed
 
-CHUNK = 32
-"""Sequences run at once."""
+MOST_ROWS, MOST_TICKS = 32, 20_000
+"""Sequences run at once, and ticks of all of them together: long sequences are run one by one, in the memory of short ones."""
 
 
 class Result(NamedTuple):
@@ -36,13 +41,19 @@ def evaluate(model: Model, task: Task, length: int, sequences: int, seed: int = 
     """Errors on `sequences` test sequences of one length; `room` defaults to what the model takes for the length."""
     start = time.perf_counter()
     errors = due = wrong = 0
+    at_once = rows_of(task, length, sequences)
     with torch.inference_mode():
-        for chunk in range(0, sequences, CHUNK):
-            score = model.examine(task, seed, chunk, min(CHUNK, sequences - chunk), length, room)
+        for first in range(0, sequences, at_once):
+            score = model.examine(task, seed, first, min(at_once, sequences - first), length, room)
             errors += int(score.errors.sum())
             due += int(score.due.sum())
             wrong += score.wrong_sequences
     return Result(length, sequences, errors, due, wrong, round(time.perf_counter() - start, 3))
+
+
+def rows_of(task: Task, length: int, sequences: int) -> int:
+    """How many sequences of a length are run at once."""
+    return max(1, min(MOST_ROWS, sequences, MOST_TICKS // task.ticks(length)))
 
 
 def table(title: str, results: list[Result]) -> Table:
@@ -65,7 +76,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     room_key = spoken("room", overrides)
     room = None if values["room"] == "auto" else validate(Count, values["room"], room_key)
     outputs = {key: runs.writable(key, values[key]) for key in ("json", "png") if values[key] is not None}
-    loaded = runs.read("run", runs.find("run", str(values["run"]), prefer="best.ckpt"))
+    loaded = runs.read("run", runs.find("run", str(values["run"]), prefer=runs.BEST))
     model, task, raw = loaded.model, loaded.config.task, loaded.raw
     lengths = asked or task.test_lengths
     for length in lengths:
@@ -74,10 +85,14 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         if room is not None and room < task.room(length):
             needed = f"too few for length {length} of this task, which needs at least {task.room(length)}"
             raise UserError(f"{room_key}={room}: {needed}")
+        key = f"lengths={length}" if room is None else f"lengths={length}, {room_key}={room}"
+        sizes.check_run(loaded.config, key, rows_of(task, length, sequences), length, room)
     torch.set_num_threads(loaded.config.trainer.threads)
 
     results = []
     console = Console()
+    for reason in loaded.damaged:
+        console.print(f"damaged: {reason}", highlight=False, soft_wrap=True, markup=False)
     name = raw["task"]["name"]
     with console.status("evaluating") as status:
         for length in lengths:
@@ -87,11 +102,12 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     if "json" in outputs:
         report = {"run": str(loaded.path), "task": name, "model": raw["model"], "supervision": task.claim}
         report["results"] = [r._asdict() for r in results]
-        outputs["json"].write_text(json.dumps(report, indent=2) + "\n")
+        runs.put("json", outputs["json"], (json.dumps(report, indent=2) + "\n").encode())
     if "png" in outputs:
         probe, output, _ = model.show(task, "test", seed, lengths[0], room)
-        pictures(task, probe, output)["trace"].save(outputs["png"], format="PNG")
+        runs.put("png", outputs["png"], as_png(pictures(task, probe, output)["trace"]))
 
 
 if __name__ == "__main__":
     main()
+    ends.too_late()

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from ntm import runs
+from ntm import files, runs
 from ntm.config import parse, plain
 from ntm.errors import UserError
 from ntm.models.recurrent import Recurrent
@@ -29,12 +27,13 @@ def find(key: str, value: str) -> Named:
     path = Path(value)
     file = path.suffix == ".ckpt" or (path.is_file() and path.suffix not in (".yaml", ".yml"))
     if value not in shipped() and (value == "last" or (value and path.is_dir()) or file):
-        loaded = runs.read(key, runs.find(key, value, prefer="best.ckpt", task="turing" if value == "last" else None))
+        loaded = runs.read(key, runs.find(key, value, prefer=runs.BEST, task="turing" if value == "last" else None))
         model, task = loaded.model, loaded.config.task
         if not isinstance(model, TableMachine):
             what = f"task {loaded.raw['task']['name']}, model {loaded.raw['model']['name']}"
             raise UserError(f"{key}={value}: a run of {what}; allowed: runs of task turing, model turing, whose table is known")
-        return Named(str(loaded.path), model.machine, task)  # type: ignore[arg-type]  # a TableMachine is built for no other task
+        where = " ".join([str(loaded.path), *(f"[{reason}]" for reason in loaded.damaged)])
+        return Named(where, model.machine, task)  # type: ignore[arg-type]  # a TableMachine is built for no other task
     table = table_of(key, value)
     return Named(f"{table.name}, compiled", compile_table(table), Turing(table=table, supervision="compiled"))
 
@@ -56,4 +55,4 @@ def save_compiled(folder: Path, named: Named, defaults: dict[str, Any]) -> None:
     )
     weights = {f"model.{name}": value for name, value in TableMachine(named.machine).state_dict().items()}
     runs.save_config(folder, raw)
-    torch.save({"ntm": {"config": raw, "updates": 0}, "state_dict": weights}, folder / "last.ckpt")
+    files.save(folder / runs.LAST, {"ntm": {"config": raw, "updates": 0}, "state_dict": weights})

@@ -1,13 +1,19 @@
 """Runs on disk: one folder under `checkpoints/<task>/` with config.yaml, last.ckpt, best.ckpt and TensorBoard's events."""
 
+import hashlib
 import itertools
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import filelock
 import torch
 import yaml
 
+from ntm import files
 from ntm.config import Config, build, parse
 from ntm.errors import UserError
 from ntm.models import Model
@@ -18,6 +24,18 @@ ROOT = Path("checkpoints")
 RUN_KEYS = ("run_dir", "resume")
 """Keys of ntm.train that say where a run is, not what it is."""
 
+LAST, BEST = "last.ckpt", "best.ckpt"
+NAMES = {
+    name: [Path(name), files.before(Path(name)), Path(other), files.before(Path(other))]
+    for name, other in ((LAST, BEST), (BEST, LAST))
+}
+"""In which order a run's checkpoints stand in for one another."""
+
+UNFINISHED = {".lock", ".last.ckpt.part", ".config.yaml.part"}
+"""What a run that was killed within its first moment may have left."""
+
+CHECKSUM = "# For reading: checkpoints carry a configuration of their own, and resume= takes changes. sha256 "
+
 
 class Loaded(NamedTuple):
     """A checkpoint from disk."""
@@ -27,27 +45,52 @@ class Loaded(NamedTuple):
     config: Config
     model: Model  # with its trained weights
     updates: int  # that it was trained for
+    checkpoint: dict[str, Any]  # all that was saved
+    damaged: tuple[str, ...] = ()  # what is wrong with the files that this one stands in for, in words
 
 
 def new_folder(task: str, run_dir: str | None) -> Path:
     """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""
-    if run_dir == "":
-        raise UserError("run_dir=: must be given; allowed: a new folder, or null for one of its own")
-    folder = Path(run_dir) if run_dir is not None else unused(ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    return take("run_dir", folder, "config.yaml", f"a new folder, or resume={folder} to continue")
+    if run_dir is None:
+        return take("run_dir", unused(ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")), "a new folder")
+    return take("run_dir", Path(run_dir), f"a new folder, or resume={run_dir} to continue")
 
 
-def take(key: str, folder: Path, first: str, allowed: str) -> Path:
-    """The folder, made if it is not there, with an empty file `first` in it; raises UserError, naming `key`, if not empty."""
-    existed = folder.is_dir()
-    if existed and any(folder.iterdir()):
-        raise UserError(f"{key}={folder}: not empty; allowed: {allowed}")
+def take(key: str, folder: Path, allowed: str) -> Path:
+    """The folder, made if it is not there; raises UserError, naming `key`, where it is not empty or cannot be written to."""
+    if folder == Path():
+        raise UserError(f"{key}=: must be given; allowed: {allowed}")
     try:
+        existed = folder.is_dir()
+        if existed and any(path.name not in UNFINISHED for path in folder.iterdir()):
+            raise UserError(f"{key}={folder}: not empty; allowed: {allowed}")
         folder.mkdir(parents=True, exist_ok=existed)
-        (folder / first).touch()
+        trial = folder / ".trial"
+        trial.touch()
+        trial.unlink()
     except OSError as error:
         raise UserError(f"{key}={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
     return folder
+
+
+@contextmanager
+def locked(key: str, folder: Path) -> Iterator[None]:
+    """Nobody else trains in the folder meanwhile; raises UserError, naming `key`, where somebody does or it cannot be written to.
+
+    The lock is the operating system's: it goes with the process, however that ends.
+    """
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UserError(f"{key}={folder}: another process is training this run; allowed: run_dir=<a new folder> as well") from None
+    except OSError as error:
+        why = f"cannot be written ({error.strerror})"
+        raise UserError(f"{key}={folder}: {why}; allowed: a folder you may write, or run_dir=<a new folder> as well") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def unused(folder: Path) -> Path:
@@ -58,7 +101,18 @@ def unused(folder: Path) -> Path:
 
 def save_config(folder: Path, raw: dict[str, Any]) -> None:
     """Write the run's configuration for people to read; checkpoints carry their own copy."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    text = yaml.safe_dump(raw, sort_keys=False)
+    files.write(folder / "config.yaml", f"{CHECKSUM}{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode())
+
+
+def check_config(key: str, folder: Path) -> None:
+    """Raise UserError, naming `key`, where somebody has edited the run's config.yaml, which would change nothing."""
+    path = folder / "config.yaml"
+    if path.is_file():
+        first, _, text = path.read_text(errors="replace").partition("\n")
+        if first != CHECKSUM + hashlib.sha256(text.encode()).hexdigest():
+            told = f"its {path.name} was edited, which changes nothing"
+            raise UserError(f"{key}={folder}: {told}; allowed: changes as words on the command line, and no {path.name}")
 
 
 def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
@@ -66,40 +120,63 @@ def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
 
     `last` is the run, of `task` if given, that was saved to most recently. Raises UserError, naming `key`.
     """
-    if value == "last":
-        saved = list(ROOT.glob(f"{task or '*'}/*/last.ckpt"))
-        if not saved:
-            raise UserError(f"{key}=last: no run under {ROOT}/{task or ''}; allowed: a run's folder or a checkpoint file")
-        value = str(max(saved, key=lambda path: path.stat().st_mtime).parent)
-    path = Path(value)
-    if path.is_dir():
-        inside = [path / name for name in (prefer, "last.ckpt", "best.ckpt") if (path / name).exists()]
-        if not inside:
-            raise UserError(f"{key}={value}: no checkpoint in this folder; allowed: last, a run's folder or a checkpoint file")
-        return inside[0]
-    if not path.exists():
-        raise UserError(f"{key}={value}: no such file; allowed: last, a run's folder or a checkpoint file")
+    allowed = "last, a run's folder or a checkpoint file"
+    try:
+        if value == "last":
+            saved = [path for name in NAMES[LAST][:2] for path in ROOT.glob(f"{task or '*'}/*/{name}")]
+            if not saved:
+                raise UserError(f"{key}=last: no run under {ROOT}/{task or ''}; allowed: a run's folder or a checkpoint file")
+            value = str(max(saved, key=lambda path: path.stat().st_mtime).parent)
+        path = Path(value)
+        if path.is_dir() and value:
+            inside = [path / name for name in NAMES[prefer] if (path / name).exists()]
+            if not inside:
+                raise UserError(f"{key}={value}: no checkpoint in this folder; allowed: {allowed}")
+            return inside[0]
+        if not path.is_file():
+            raise UserError(f"{key}={value}: no such file; allowed: {allowed}")
+    except (OSError, ValueError) as error:  # a name that is too long, or has a null in it
+        raise UserError(f"{key}={value[:80]}: no file's name ({error.args[-1]}); allowed: {allowed}") from None
     return path
 
 
 def read(key: str, path: Path) -> Loaded:
-    """A checkpoint of ours, loaded without running any code from it; raises UserError, naming `key`, for anything else."""
-    allowed = "allowed: a checkpoint that this version of ntm.train wrote"
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{key}={path}: cannot be read ({error.strerror}); {allowed}") from None
-    except Exception:  # torch raises whatever the bytes make it trip over
-        raise UserError(f"{key}={path}: truncated, or not a checkpoint; {allowed}") from None
+    """A checkpoint of ours, loaded without running any code from it; raises UserError, naming `key`, for anything else.
+
+    One of a run's that is damaged is named in `damaged`, and the one before it read in its place.
+    """
+    reasons: list[str] = []
+    for other in dict.fromkeys([path, files.before(path), *(path.with_name(name.name) for name in NAMES.get(path.name, []))]):
+        if other != path and not other.is_file():
+            continue
+        try:
+            loaded = load_file(other)
+        except (files.DamagedError, OSError) as error:
+            why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+            reasons.append(f"{key}={other}: {why}")
+        else:
+            return loaded._replace(damaged=tuple(f"{reason}; {other.name}, update {loaded.updates}, is used" for reason in reasons))
+    raise UserError(f"{reasons[0]}; allowed: a checkpoint that this version of ntm.train wrote")
+
+
+def load_file(path: Path) -> Loaded:
+    """The checkpoint in one file; raises DamagedError for what is none of ours, and OSError."""
+    checkpoint = files.load(path)
     try:
         saved, weights = checkpoint["ntm"], checkpoint["state_dict"]
         config = parse(saved["config"])
+        weights = {name.removeprefix("model."): value for name, value in weights.items()}
+        with torch.device("meta"):
+            build(config).load_state_dict(weights, assign=True)  # compares names and shapes, and takes no memory
         model = build(config)
-        model.load_state_dict({name.removeprefix("model."): value for name, value in weights.items()})
-        return Loaded(path, saved["config"], config, model.eval(), saved["updates"])
-    except (UserError, KeyError, TypeError, AttributeError, RuntimeError):
+        model.load_state_dict(weights)
+        updates = saved["updates"]
+        if not isinstance(updates, int):
+            raise TypeError("no number of updates")
+    except (UserError, KeyError, TypeError, AttributeError, RuntimeError, ValueError):
         what = "version 0.1, whose machine= is model= now" if is_of_version_0_1(checkpoint) else "another program or version"
-        raise UserError(f"{key}={path}: a checkpoint of {what}; {allowed}") from None
+        raise files.DamagedError(f"a checkpoint of {what}") from None
+    return Loaded(path, saved["config"], config, model.eval(), updates, checkpoint)
 
 
 def is_of_version_0_1(checkpoint: Any) -> bool:
@@ -113,9 +190,11 @@ def is_of_version_0_1(checkpoint: Any) -> bool:
 def load(run: str | Path) -> tuple[Model, Task]:
     """The trained model and its task from a run's folder (its best checkpoint) or a checkpoint file.
 
-    Raises UserError where there is none. No code from the file is run.
+    Raises UserError where there is none; warns where a damaged one is passed over. No code from the file is run.
     """
-    loaded = read("run", find("run", str(run), prefer="best.ckpt"))
+    loaded = read("run", find("run", str(run), prefer=BEST))
+    for reason in loaded.damaged:
+        warnings.warn(reason, stacklevel=2)
     return loaded.model, loaded.config.task
 
 
@@ -127,6 +206,18 @@ def writable(key: str, value: Any) -> Path:
         path.open("a").close()
         if not existed:
             path.unlink()
-    except OSError as error:
-        raise UserError(f"{key}={value}: cannot be written ({error.strerror}); allowed: a file in a folder that exists") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{key}={str(value)[:80]}: cannot be written ({why}); allowed: a file in a folder that exists") from None
     return path
+
+
+def put(key: str, path: Path, content: bytes) -> None:
+    """Write what a command made to the file that `key` named; raises UserError, and then an earlier file is still there."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)  # a pipe or a device is no file to be renamed over
+        else:
+            files.write(path, content)
+    except OSError as error:
+        raise UserError(f"{key}={path}: cannot be written ({error.strerror}); allowed: a file with room on its disk") from None

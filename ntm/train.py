@@ -1,26 +1,34 @@
 """python -m ntm.train task=binary_mul [resume=last] [group=choice ...] [key=value ...]: train a model on a task."""
 
+from ntm import ends
+
+if __name__ == "__main__":
+    ends.leave_at_once("train")  # the imports below take seconds
+
 import copy
 import logging
 import sys
 import warnings
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import ClusterEnvironment
 from rich.console import Console
 
-from ntm import runs
+from ntm import files, runs, sizes
 from ntm.command import command
 from ntm.config import SHORT, Config, name_of, parse, plain
 from ntm.errors import UserError
 from ntm.evaluate import evaluate, table
+from ntm.training import processes
 from ntm.training.data import TaskData
+from ntm.training.loops import set_counters
 from ntm.training.module import LitModel, NonFiniteError
-from ntm.training.saving import Last
+from ntm.training.saving import Saving, score_of
 from ntm.views.callbacks import Bar, Probe
 
 KEPT = ("task", "model", "seed")
@@ -30,43 +38,116 @@ CHANGEABLE = ("optimizer", "curriculum", "trainer")
 """What it may."""
 
 
-@command("train")
-def main(values: dict[str, Any], overrides: list[str]) -> None:
-    """Check everything, then make the run's folder, train, and show what was learned."""
-    config = parse({key: value for key, value in values.items() if key not in runs.RUN_KEYS})
-    run_dir, resume = values["run_dir"], values["resume"]
-    loaded = None
-    if resume is not None:
-        task = next((word.removeprefix("task=") for word in overrides if word.startswith("task=")), None)
-        loaded = runs.read("resume", runs.find("resume", str(resume), prefer="last.ckpt", task=task))
-        config = parse(resumed(loaded.raw, plain(config), overrides))
+def parsed(values: dict[str, Any]) -> Config:
+    """The configuration that the command line means; raises UserError."""
+    return parse({key: value for key, value in values.items() if key not in runs.RUN_KEYS})
+
+
+def check(config: Config) -> None:
+    """Raise UserError where a run could not begin on this machine."""
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
-    L.seed_everything(config.seed, verbose=False)
-    torch.set_num_threads(config.trainer.threads)
-    module = LitModel(config)
-    if loaded is not None and loaded.updates >= config.trainer.max_steps:
-        steps = config.trainer.max_steps
-        raise UserError(f"trainer.max_steps={steps}: this run has done {loaded.updates}; allowed: more than that")
-    folder = (
-        loaded.path.parent
-        if loaded is not None and run_dir is None
-        else runs.new_folder(name_of("task", config.task), None if run_dir is None else str(run_dir))
-    )
-    runs.save_config(folder, plain(config))
+    sizes.check_training(config)
 
-    console = Console()
-    console.print(summary(config, module, folder, loaded), highlight=False, soft_wrap=True, markup=False)
+
+@command("train", lambda values: check(parsed(values)))
+def main(values: dict[str, Any], overrides: list[str]) -> None:
+    """Check everything, then make the run's folder, train, and show what was learned."""
+    run_dir, resume = values["run_dir"], values["resume"]
+    config = parsed(values)
+    with ExitStack() as until_the_end:
+        loaded = None
+        if resume is not None:
+            task = next((word.removeprefix("task=") for word in overrides if word.startswith("task=")), None)
+            path = runs.find("resume", str(resume), prefer=runs.LAST, task=task)
+            runs.check_config("resume", path.parent)
+            loaded = runs.read("resume", path)
+            config = parse(resumed(loaded.raw, plain(config), overrides))
+        cluster = processes.environment(config.trainer)
+        first = processes.rank_of(cluster, config.trainer) == 0
+        if loaded is not None and run_dir is None and first:
+            until_the_end.enter_context(runs.locked("resume", loaded.path.parent))
+            loaded = runs.read("resume", path)  # again, for now nobody else writes to it
+        check(config)
+        L.seed_everything(config.seed, verbose=False)
+        torch.set_num_threads(config.trainer.threads)
+        module = LitModel(config)
+        over = loaded is not None and take_up(module, loaded, overrides)
+        if not first:
+            follow(config, module, cluster, over)
+            return
+        if loaded is not None and run_dir is None:
+            folder = loaded.path.parent
+        else:
+            folder = runs.new_folder(name_of("task", config.task), None if run_dir is None else str(run_dir))
+            until_the_end.enter_context(runs.locked("run_dir", folder))
+        console = Console()
+        try:
+            module.best = score_of(folder / runs.BEST)
+            if not over:  # from here on the run can be killed at any moment, and go on with what this command line has changed
+                files.save(folder / runs.LAST, module.checkpoint())
+            runs.save_config(folder, plain(config))
+            console.print(summary(config, module, folder, loaded), highlight=False, soft_wrap=True, markup=False)
+            if not over:
+                train(config, module, cluster, folder, console)
+        except processes.LostError as error:
+            stop(1, f"{error}; {how_to_go_on(folder)}")
+        except NonFiniteError as error:
+            stop(1, f"{error}; the weights before it are in {folder / runs.LAST}")
+        except OSError as error:
+            stop(1, f"{folder} cannot be written ({error.strerror}); {how_to_go_on(folder)}")
+        except ends.Ended as ended:
+            stop(ended.code, f"by {ended} after update {module.progress.updates}; {how_to_go_on(folder)}")
+        tell_results(console, folder)
+
+
+def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder: Path | None, console: Console) -> None:
+    """Updates until the run is over, and its last checkpoint, where there is a folder for it.
+
+    Raises NonFiniteError, OSError, LostError, and Ended where somebody asks.
+    """
     quiet()
-    trainer = build_trainer(config, folder, console, 0 if loaded is None else loaded.updates)
-    data = TaskData(config, lambda: module.progress)
+    trainer = build_trainer(config, cluster, folder, console, module.progress.updates)
+    set_counters(trainer, module)
+    with processes.to_the_end():
+        trainer.fit(module, datamodule=TaskData(config, lambda: module.progress))
+    if folder is not None:
+        files.save(folder / runs.LAST, module.checkpoint())
+    ends.watch.held = False
+    if ends.watch.asked is not None:
+        ends.watch.leave()
+
+
+def follow(config: Config, module: LitModel, cluster: ClusterEnvironment, over: bool) -> None:
+    """Train as one of several processes that is not the first: it writes nothing, and the first one speaks for it."""
+    with suppress(NonFiniteError, processes.LostError, ends.Ended):
+        if not over:
+            train(config, module, cluster, None, Console(quiet=True))
+
+
+def take_up(module: LitModel, loaded: runs.Loaded, overrides: list[str]) -> bool:
+    """Go on from a checkpoint; returns whether that run is over already. Raises UserError where it cannot go on as asked."""
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=None if loaded is None else str(loaded.path))
-    except NonFiniteError as error:
-        print(f"ntm.train: stopped: {error}; the weights before it are in {folder / 'last.ckpt'}", file=sys.stderr)
-        sys.exit(1)
-    trainer.save_checkpoint(folder / "last.ckpt")
-    tell_results(console, folder)
+        module.take_up(loaded.checkpoint)
+    except UserError as error:
+        raise UserError(f"resume={loaded.path}: {error}") from None
+    steps = module.config.trainer.max_steps
+    if loaded.updates >= steps and any(word.startswith("trainer.max_steps=") for word in overrides):
+        raise UserError(f"trainer.max_steps={steps}: this run has done {loaded.updates}; allowed: more than that")
+    return loaded.updates >= steps or module.solved
+
+
+def stop(code: int, message: str) -> NoReturn:
+    """End the command early, with one line."""
+    print(f"ntm.train: stopped {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What to type next, as far as there is something to go on from."""
+    if not any((folder / name).is_file() for name in runs.NAMES[runs.LAST]):
+        return "nothing was trained"
+    return f"python -m ntm.train resume={folder} goes on"
 
 
 def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
@@ -107,6 +188,7 @@ def summary(config: Config, module: LitModel, folder: Path, loaded: runs.Loaded 
     parameters = sum(p.numel() for p in module.parameters())
     shortest, longest = task.lengths
     start = "" if loaded is None else f"\nresumed     {loaded.path}, update {loaded.updates}"
+    start += "".join(f"\ndamaged     {reason}" for reason in (loaded.damaged if loaded is not None else ()))
     device = (
         "gpu" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else f"cpu, {config.trainer.threads} thread(s)"
     )
@@ -122,29 +204,35 @@ def summary(config: Config, module: LitModel, folder: Path, loaded: runs.Loaded 
 
 def quiet() -> None:
     """Leave out what Lightning says to everybody; our own summary tells the rest."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for expected in (
-        "Checkpoint directory .* exists and is not empty",  # it holds config.yaml, or is a resumed run's
-        "The dirpath has changed",  # resumed into a new folder, where the best starts anew
         ".*isinstance.treespec, LeafSpec.* is deprecated",  # Lightning's use of torch
     ):
         warnings.filterwarnings("ignore", message=expected)
 
 
-def build_trainer(config: Config, folder: Path, console: Console, done: int) -> L.Trainer:
-    """Lightning's trainer: one endless epoch, a rolling last.ckpt and the best.ckpt by validation."""
-    best = ModelCheckpoint(folder, "best", monitor="val/selection", mode="min", save_top_k=1, enable_version_counter=False)
-    last = Last(folder / "last.ckpt", config.trainer.save_every, config.trainer.val_every)
+def build_trainer(config: Config, cluster: ClusterEnvironment, folder: Path | None, console: Console, done: int) -> L.Trainer:
+    """Lightning's trainer: one endless epoch, a rolling last.ckpt and the best by validation; no folder: nothing is written."""
+    every, purge = config.trainer.save_every, done + 1 if done else None
+    logger: TensorBoardLogger | None = None
+    callbacks: list[L.Callback] = [Saving(None, None, every)]
+    if folder is not None:
+        logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge)
+        callbacks = [Bar(console), Probe(), Saving(folder / runs.LAST, folder / runs.BEST, every)]
     return L.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=1,
+        devices=config.trainer.devices,
+        num_nodes=config.trainer.num_nodes,
+        strategy="ddp" if config.trainer.processes > 1 else "auto",
+        plugins=[cluster],
         max_steps=config.trainer.max_steps,
         val_check_interval=config.trainer.val_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         deterministic=True,
-        logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=done + 1 if done else None),
-        callbacks=[Bar(console), Probe(), best, last],
+        logger=logger or False,
+        callbacks=callbacks,
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=config.trainer.log_every,
@@ -153,11 +241,10 @@ def build_trainer(config: Config, folder: Path, console: Console, done: int) -> 
 
 def tell_results(console: Console, folder: Path) -> None:
     """Errors of the best checkpoint by length, beyond the trained ones too, and what to type next."""
-    path = runs.find("run", str(folder), prefer="best.ckpt")
-    best = runs.read("run", path)
+    best = runs.read("run", folder / runs.BEST)
     config, task = best.config, best.config.task
     results = [evaluate(best.model, task, n, config.trainer.val_sequences) for n in task.test_lengths]
-    console.print(table(f"errors by length, trained on at most {task.lengths[1]}, {path}", results))
+    console.print(table(f"errors by length, trained on at most {task.lengths[1]}, {best.path}", results))
     longest = task.test_lengths[-1]
     console.print(
         f"next: tensorboard --logdir {folder.parent} --samples_per_plugin images=200\n"
@@ -171,3 +258,4 @@ def tell_results(console: Console, folder: Path) -> None:
 
 if __name__ == "__main__":
     main()
+    ends.too_late()

@@ -1,5 +1,10 @@
 """python -m ntm.turing machine=bb4 [input=<symbols>] [max_steps=N]: run a Turing machine as a network, and see where it ends."""
 
+from ntm import ends
+
+if __name__ == "__main__":
+    ends.leave_at_once("turing")  # the imports below take seconds
+
 import json
 import sys
 import time
@@ -18,7 +23,7 @@ from ntm.models.turing.decisions import Decisions, NotDiscreteError
 from ntm.models.turing.free import record
 from ntm.models.turing.run import Final, Snapshot, run_dense, run_discrete
 from ntm.models.turing.universal import encode_machine
-from ntm.views.render import pictures
+from ntm.views.render import as_png, pictures
 from ntm.views.spacetime import space_time
 from tasks.fields import Natural
 from tasks.turing import Table, Word, read_word
@@ -64,9 +69,9 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     for line in summary(found.where, table, final, seconds):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     if "json" in outputs:
-        outputs["json"].write_text(json.dumps(end_of(table, final, seconds), indent=2) + "\n")
+        runs.put("json", outputs["json"], (json.dumps(end_of(table, final, seconds), indent=2) + "\n").encode())
     if "png" in outputs:
-        space_time(decisions, word, final).save(outputs["png"], format="PNG")
+        runs.put("png", outputs["png"], as_png(space_time(decisions, word, final)))
     if folder is not None:
         named.save_compiled(folder, found, defaults("train", ["task=turing"]))
         with SummaryWriter(str(folder)) as writer:
@@ -130,3 +135,4 @@ def summary(where: str, table: Table, final: Final, seconds: float) -> list[str]
 
 if __name__ == "__main__":
     main()
+    ends.too_late()

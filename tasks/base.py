@@ -85,6 +85,10 @@ class Task(ABC):
         """What the loss sees, in one word: "output" is inputs and final outputs only."""
         return "output"
 
+    def ticks(self, length: int) -> int:
+        """Ticks that a sequence of this length lasts, the longest one, as far as is known without drawing it."""
+        return length
+
     def room(self, length: int) -> int:
         """How much memory an algorithm for this length needs, in vectors; what a model makes of it is its own affair."""
         return length + 4
@@ -130,11 +134,12 @@ class Task(ABC):
 def pad(sequences: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
     """Sequences of any lengths as one batch, zeros after the end of the shorter ones."""
     ticks = [len(mask) for _, _, mask in sequences]
-
-    def padded(part: np.ndarray) -> np.ndarray:
-        return np.pad(part, [(0, max(ticks) - len(part))] + [(0, 0)] * (part.ndim - 1))
-
-    columns = (torch.from_numpy(np.stack([padded(part) for part in column]).astype(np.float32)) for column in zip(*sequences))
+    columns = []
+    for parts in zip(*sequences):
+        column = np.zeros((len(parts), max(ticks), *parts[0].shape[1:]), np.float32)
+        for row, part in zip(column, parts):
+            row[: len(part)] = part
+        columns.append(torch.from_numpy(column))
     return Batch(*columns, torch.tensor(ticks))  # type: ignore[call-arg]  # a sequence has three columns
 
 

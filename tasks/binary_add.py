@@ -37,6 +37,9 @@ class BinaryAdd(Task):
     def outputs(self) -> int:
         return 1
 
+    def ticks(self, length: int) -> int:
+        return length + 1
+
     def room(self, length: int) -> int:
         return 2
 

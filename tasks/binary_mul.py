@@ -59,6 +59,9 @@ class BinaryMul(Task):
     def claim(self) -> str:
         return self.supervision
 
+    def ticks(self, length: int) -> int:
+        return length + min(2 * length, self.sweeps or 2 * length) * (length + 2)
+
     def room(self, length: int) -> int:
         return length + 8  # a sweep may begin before the first bit and end behind the last
 

@@ -43,6 +43,9 @@ class Copy(Task):
     def outputs(self) -> int:
         return self.width
 
+    def ticks(self, length: int) -> int:
+        return 2 * length + 1
+
     def sequence(self, random: np.random.Generator, length: int, split: str):
         vectors = random.integers(0, 2, (length, self.width))
         if split == "train":

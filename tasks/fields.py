@@ -22,15 +22,20 @@ def odd(width: int) -> int:
     return width
 
 
-Integer = Annotated[int, Field(strict=True)]
-Natural = Annotated[int, Field(strict=True, ge=0)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Odd = Annotated[int, Field(strict=True, ge=1), AfterValidator(odd)]
+MOST = 2**31 - 1
+"""The largest count: what is larger is a slip of the finger, and torch could not index it."""
+
+Integer = Annotated[int, Field(strict=True, ge=-MOST, le=MOST)]
+Natural = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
+Few = Annotated[int, Field(strict=True, ge=1, le=1000)]
+"""A number of things that are made one by one: layers, heads."""
+Odd = Annotated[int, Field(strict=True, ge=1, le=1001), AfterValidator(odd)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Range = Annotated[tuple[Count, Count], AfterValidator(ascending)]
-Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
+Counts = Annotated[tuple[Count, ...], Field(min_length=1, max_length=1000)]
 """At least one count: the lengths of a validation, the sizes of layers."""

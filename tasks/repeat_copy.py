@@ -50,6 +50,9 @@ class RepeatCopy(Task):
     def outputs(self) -> int:
         return self.width + 1
 
+    def ticks(self, length: int) -> int:
+        return length + 1 + length * self.repeats[1] + 1
+
     def room(self, length: int) -> int:
         return 2 * length + 4  # twice: vectors and count may stand on either side of where writing began
 

@@ -9,10 +9,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [  # a file may import from its own layer and from those above it in this list
     ["tasks"],
-    ["ntm.errors"],
+    ["ntm.errors", "ntm.ends", "ntm.files"],
     ["ntm.models"],
     ["ntm.config"],
-    ["ntm.training", "ntm.proofs", "ntm.runs"],
+    ["ntm.training", "ntm.proofs", "ntm.runs", "ntm.sizes"],
     ["ntm.views", "ntm.named"],
     ["ntm.command"],
     ["ntm.evaluate"],

@@ -93,11 +93,11 @@ train.main()
 @pytest.mark.parametrize(
     ("owner", "name", "after"),
     [
-        ("saving.Last", "on_train_batch_end", True),  # after the update, before its validation
+        ("saving.Saving", "on_train_batch_end", True),  # after the update, before its validation
         ("module.LitModel", "validation_step", True),  # in the middle of it
         ("module.LitModel", "on_validation_epoch_end", True),  # when it has moved the rate, and nothing is written yet
-        ("saving.Last", "on_validation_end", False),  # when the best is written, and the last is not
-        ("saving.Last", "on_validation_end", True),  # when everything is
+        ("saving.Saving", "on_validation_end", False),  # when the best is written, and the last is not
+        ("saving.Saving", "on_validation_end", True),  # when everything is
     ],
 )
 @pytest.mark.parametrize("update", [10, 15])

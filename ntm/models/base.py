@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from tasks import Batch, Score, Task
 
+PIECE = 8
+"""Ticks that a long sequence is run at a time, where no gradient is asked for."""
+
 
 class Signal(NamedTuple):
     """What happened inside a model, tick by tick, as rows to be drawn."""
@@ -54,6 +57,9 @@ class Model(nn.Module, ABC):
     noise_width = 0
     """Channels K of the noise that `forward` can take; 0: a configuration that asks for noise is refused."""
 
+    goes_on = False
+    """Whether `forward` returns a state that it can go on from: long sequences are then run in pieces."""
+
     @abstractmethod
     def forward(
         self,
@@ -87,8 +93,19 @@ class Model(nn.Module, ABC):
     def examine(self, task: Task, seed: int, index: int, size: int, length: int, room: int | None = None) -> Score:
         """Score of batch `index` of `size` test sequences of one length; `room` defaults to what the model takes for it."""
         batch = task.batch(seed, "test", index, size, (length, length)).to(device_of(self))
-        logits = self(batch.inputs, batch.ticks, room=room or self.room_for(task.room(length))).logits
-        return task.score(logits, batch)
+        return task.score(self.logits(batch, room or self.room_for(task.room(length))), batch)
+
+    def logits(self, batch: Batch, room: int | None) -> Tensor:
+        """Logits [B T O] of a batch, `PIECE` ticks at a time where the model goes on: they are all that is kept of a tick."""
+        if not self.goes_on:
+            return self(batch.inputs, batch.ticks, room=room).logits
+        logits, state = torch.empty_like(batch.targets), None
+        for start in range(0, batch.inputs.shape[1], PIECE):
+            part = slice(start, start + PIECE)
+            left = (batch.ticks - start).clamp(0, PIECE)
+            output = self(batch.inputs[:, part], left, room=room if state is None else None, state=state)
+            logits[:, part], state = output.logits, output.state
+        return logits
 
     def show(self, task: Task, split: str, seed: int, length: int, room: int | None = None) -> Shown:
         """The first sequence of a split of this length, run and recorded, and a line that tells what came out."""

@@ -84,6 +84,8 @@ def unroll(
 class Recurrent(Model):
     """A cell in the loop, and one linear layer from what it says to the logits."""
 
+    goes_on = True
+
     def __init__(self, cell: Cell, outputs: int):
         super().__init__()
         self.cell = cell

@@ -11,13 +11,15 @@ from torch import nn
 
 from ntm.models.base import Model, ModelConfig, Output, Signal
 from tasks import Task
-from tasks.fields import STRICT, Count
+from tasks.fields import STRICT, Count, Few
 
 KERNELS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class RNN(Model):
     """A stack of recurrent layers and a linear one; the state is torch's: hidden [L B C], and cell [L B C] of an LSTM."""
+
+    goes_on = True
 
     def __init__(self, kind: str, inputs: int, width: int, layers: int, outputs: int):
         super().__init__()
@@ -37,7 +39,7 @@ class RNNConfig(ModelConfig):
 
     kind: Literal["rnn", "gru", "lstm"]
     width: Count
-    layers: Count
+    layers: Few
 
     @property
     def about(self) -> str:

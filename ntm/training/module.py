@@ -1,5 +1,6 @@
-"""LitModel: one update of a model on a batch of its task, with the gradients checked before they are used."""
+"""LitModel: one update of a model on a batch of its task, checked before and after: what is not finite is never kept."""
 
+import math
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -7,25 +8,22 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ntm.config import Config, build, plain
-from ntm.models import Shown
+from ntm.config import Config, build, plain, validate
+from ntm.errors import UserError
+from ntm.models import Learned, Shown
+from ntm.training import processes
 from ntm.training.clipping import Clipped, clip_gradients
+from ntm.training.counters import Counters, Skips, as_plain
 from ntm.training.curriculum import Progress, after_update, learning_rate
 from ntm.training.data import Draw, Longer
-from ntm.training.optimizers import OPTIMIZERS
+from ntm.training.diagnosis import cause
+from ntm.training.optimizers import OPTIMIZERS, check_moments
+from ntm.training.snapshot import Snapshot, spoilt
 from tasks import Score
 
 
 class NonFiniteError(RuntimeError):
-    """Training cannot go on: too many updates in a row had a loss or gradient that is not finite."""
-
-
-class Skips(NamedTuple):
-    """Updates that were not taken because of a non-finite loss or gradient."""
-
-    total: int = 0
-    in_a_row: int = 0
-    offender: str = ""  # the first tensor that was not finite, at the latest skip
+    """Training cannot go on: too many updates in a row were not finite."""
 
 
 class Tally(NamedTuple):
@@ -48,7 +46,19 @@ class LitModel(L.LightningModule):
         self.skips = Skips()
         self.solved_length = 0  # longest validation length without an error
         self.solved_in_a_row = 0  # validations
+        self.validated = 0  # update of the latest validation
+        self.selection = math.nan  # score of the latest validation, by which best.ckpt is picked: the lower the better
+        self.best: float | None = None  # score of best.ckpt
         self.tallies: list[Tally] = []
+        self.moments: dict[int, Any] | None = None  # of a run that goes on, for its optimiser
+        self.kept: Snapshot  # what there was after the latest good update
+        self.configure_optimizers()
+
+    def setup(self, stage: str) -> None:
+        """Every process goes on from what the first one has, with as many threads as it was told: Lightning has set others."""
+        if processes.several():
+            self.take_up(self.trainer.strategy.broadcast(self.checkpoint()))
+            torch.set_num_threads(self.config.trainer.threads)
 
     def configure_optimizers(self) -> Optimizer:
         """The configured optimiser; every group of the model's has a rate of its own."""
@@ -56,7 +66,11 @@ class LitModel(L.LightningModule):
         grouped = {id(p) for parameters in groups.values() for p in parameters}
         rest = [p for p in self.model.parameters() if id(p) not in grouped]
         recipe = self.config.optimizer
-        return OPTIMIZERS[recipe.name]([{"params": part} for part in (rest, *groups.values())], lr=recipe.lr)
+        optimizer = OPTIMIZERS[recipe.name]([{"params": part} for part in (rest, *groups.values())], lr=recipe.lr)
+        if self.moments is not None:
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": self.moments})
+        self.kept = Snapshot(self, optimizer, self.progress.updates)
+        return optimizer
 
     def training_step(self, draw: Draw, index: int) -> dict[str, Any]:
         """One update by Lightning's clock, which counts the optimiser's steps."""
@@ -73,19 +87,23 @@ class LitModel(L.LightningModule):
         rate = learning_rate(recipe, self.progress)
         for group, multiple in zip(optimizer.param_groups, (1.0, *(recipe.rates.get(name, 1.0) for name in self.model.groups()))):
             group["lr"] = rate * multiple
-        noise = self.noise(draw.batch.inputs)
-        loss, score = self.model.learn(self.task, draw.batch, self.config.trainer.mean_over, noise)
+        batch, noise, mean_over = draw.batch, self.noise(draw.batch.inputs), self.config.trainer.mean_over
+        own_noise = None if noise is None else noise[processes.rows()]
+        own = self.model.learn(self.task, processes.part(batch), mean_over, own_noise)
+        weight = processes.share(batch, mean_over)
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        self.manual_backward(processes.shared(own.loss * weight, self.model.parameters()))
+        loss, score = processes.together(own, weight, len(batch.ticks))
         clipped = clip_gradients(self.named_parameters(), loss, recipe.clip, recipe.clip_at)
-        if clipped.offender is None:
-            self.skips = self.skips._replace(in_a_row=0)
-        else:
+        offender = clipped.offender
+        if offender is not None:
+            offender = cause(self.model, self.kept.optimizer, batch, noise) or offender
             optimizer.zero_grad()  # a step without gradients touches nothing
-            self.skips = Skips(self.skips.total + 1, self.skips.in_a_row + 1, clipped.offender)
         optimizer.step()
         self.progress = after_update(self.config.curriculum, self.progress, draw.stage, score.error)
-        if self.progress.updates % self.config.trainer.log_every == 0 or self.progress.updates == 1 or clipped.offender:
+        self.keep(offender)
+        skipped = self.skips.in_a_row > 0
+        if self.progress.updates % self.config.trainer.log_every == 0 or self.progress.updates == 1 or skipped:
             self.log_update(loss, score, rate, clipped)
         if self.skips.in_a_row >= recipe.max_skips:
             raise NonFiniteError(
@@ -93,6 +111,35 @@ class LitModel(L.LightningModule):
                 f"{self.skips.offender}; try a smaller optimizer.lr (now {recipe.lr:g}) or optimizer.clip_at"
             )
         return {"loss": loss, "error": score.error}
+
+    def keep(self, offender: str | None) -> None:
+        """Keep what is there now, or, where it is not finite or there is an offender already, go back to what was kept before."""
+        if offender is None:
+            spoilt_by = self.spoilt()
+            if spoilt_by is None:
+                self.kept.take(self.progress.updates)
+                self.skips = self.skips._replace(in_a_row=0)
+                return
+            offender = f"{spoilt_by}, made by the update"
+        self.kept.restore()
+        self.kept.updates = self.progress.updates
+        self.skips = Skips(self.skips.total + 1, self.skips.in_a_row + 1, offender)
+
+    def back_to_whole(self) -> bool:
+        """Go back to the latest whole update, from the middle of one; returns whether the counters are of that update, too."""
+        self.kept.restore()
+        return self.kept.updates == self.progress.updates
+
+    def mend(self) -> None:
+        """Before a validation or a checkpoint: go back where something has spoilt weights or moments since they were kept."""
+        offender = self.spoilt()
+        if offender is not None:
+            self.kept.restore()
+            self.skips = self.skips._replace(total=self.skips.total + 1, offender=offender)
+
+    def spoilt(self) -> str | None:
+        """The first weight or moment that is not finite, in any process."""
+        return processes.agreed(spoilt(self, self.kept.optimizer), self.device)
 
     def noise(self, inputs: Tensor) -> Tensor | None:
         """Noise [B T K] of this update, a pure function of (seed, update), or None while there is none."""
@@ -118,15 +165,21 @@ class LitModel(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics(values, step=self.progress.updates)
 
+    def on_validation_start(self) -> None:
+        """What is validated is sound."""
+        self.mend()
+        self.tallies = []
+
     def validation_step(self, longer: Longer, index: int) -> None:
         """Score one validation length, with the room that it needs and no noise."""
-        batch, room = longer.batch, self.model.room_for(self.task.room(longer.length))
-        logits = self.model(batch.inputs, batch.ticks, room=room).logits
-        loss = self.task.loss(logits, batch, "bits").item()
-        self.tallies.append(Tally(longer.length, loss, self.task.score(logits, batch)))
+        batch, room = processes.part(longer.batch), self.model.room_for(self.task.room(longer.length))
+        logits = self.model.logits(batch, room)
+        own = Learned(self.task.loss(logits, batch, "bits"), self.task.score(logits, batch))
+        loss, score = processes.together(own, processes.share(longer.batch, "bits"), len(longer.batch.ticks))
+        self.tallies.append(Tally(longer.length, loss.item(), score))
 
     def on_validation_epoch_end(self) -> None:
-        """Log every length; `val/selection` picks best.ckpt: fewest bit errors first, then the lower loss."""
+        """Log every length; `selection` picks best.ckpt: fewest bit errors first, then the lower loss."""
         tallies, self.tallies = self.tallies, []
         errors = [tally.score.error for tally in tallies]
         loss, error = sum(tally.loss for tally in tallies) / len(tallies), sum(errors) / len(errors)
@@ -135,32 +188,56 @@ class LitModel(L.LightningModule):
         means = {"val/loss": loss, "val/bit_error": error, "val/exact": exact}
         for logger in self.loggers:
             logger.log_metrics({**means, **by_length}, step=self.progress.updates)
-        self.log("val/selection", error + 1e-3 * loss / (1 + loss), logger=False)
+        self.validated = self.progress.updates
+        self.selection = error + 1e-3 * loss / (1 + loss)
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
         self.solved_in_a_row = self.solved_in_a_row + 1 if not any(errors) else 0
         if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
             self.progress = self.progress._replace(learned_at=self.progress.updates)
+        if self.solved:
+            self.trainer.should_stop = True
+
+    @property
+    def solved(self) -> bool:
+        """Whether the latest validations were without an error for long enough to end the run."""
         config = self.config.trainer
         noise_done = self.progress.noise >= self.config.curriculum.noise
-        if config.stop_when_solved and self.solved_in_a_row >= config.val_patience and noise_done:
-            self.trainer.should_stop = True
+        return config.stop_when_solved and self.solved_in_a_row >= config.val_patience and noise_done
+
+    @property
+    def owes_validation(self) -> bool:
+        """Whether the present update is to be validated and has not been."""
+        updates = self.progress.updates
+        return updates > 0 and updates % self.config.trainer.val_every == 0 and self.validated != updates
 
     def show(self, seed: int) -> Shown:
         """One fixed validation sequence, run and recorded."""
         return self.model.show(self.task, "val", seed, self.task.probe_length)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the configuration and the run's counters, all plain values: such a file is safe to load."""
-        checkpoint["ntm"] = {
-            "config": plain(self.config),
-            "progress": self.progress._asdict(),
-            "skips": self.skips._asdict(),
-            "updates": self.progress.updates,
-            "solved": [self.solved_length, self.solved_in_a_row],
+    def checkpoint(self) -> dict[str, Any]:
+        """What a run needs to go on exactly, in plain values and tensors: such a file is safe to load."""
+        solved = (self.solved_length, self.solved_in_a_row)
+        counters = Counters(self.progress.updates, self.progress, self.skips, solved, self.validated, self.best)
+        return {
+            "ntm": {"config": plain(self.config), **as_plain(counters)},
+            "state_dict": self.state_dict(),
+            "optimizer_states": [self.kept.optimizer.state_dict()],
         }
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the counters up again."""
-        saved = checkpoint["ntm"]
-        self.progress, self.skips = Progress(**saved["progress"]), Skips(**saved["skips"])
-        self.solved_length, self.solved_in_a_row = saved["solved"]
+    def take_up(self, checkpoint: dict[str, Any]) -> None:
+        """Weights, moments and counters of a run that goes on; raises UserError where they are none of such a run."""
+        saved = {key: value for key, value in checkpoint["ntm"].items() if key != "config"}
+        counters: Counters = validate(Counters, saved, "ntm")
+        self.progress, self.skips = counters.progress, counters.skips
+        self.solved_length, self.solved_in_a_row = counters.solved
+        self.validated, self.best = counters.validated, counters.best
+        self.load_state_dict(checkpoint["state_dict"])
+        try:
+            (moments,) = checkpoint["optimizer_states"]
+            self.moments = moments["state"]
+            check_moments(self.configure_optimizers())
+        except Exception:  # torch trips over whatever is in there
+            name = self.config.optimizer.name
+            raise UserError(
+                f"it holds no moments of optimizer={name}; allowed: a checkpoint of a run that trained with it"
+            ) from None

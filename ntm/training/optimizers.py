@@ -40,3 +40,20 @@ class GravesRMSprop(Optimizer):
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": torch.optim.Adam, "rmsprop": GravesRMSprop}
+
+
+def check_moments(optimizer: Optimizer) -> None:
+    """Raise ValueError where the state of an optimiser is not what one of its kind makes."""
+    probe = torch.nn.Parameter(torch.zeros(1))
+    probe.grad = torch.zeros(1)
+    fresh = type(optimizer)([probe])  # type: ignore[call-arg]  # ours all have a rate by default
+    fresh.step()
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            state = optimizer.state.get(p)
+            if not state:
+                continue
+            shapes = {key: value.shape for key, value in state.items()}
+            wanted = {key: p.shape if value.dim() else value.shape for key, value in fresh.state[probe].items()}
+            if shapes != wanted:
+                raise ValueError(f"moments {shapes}, not {wanted}")

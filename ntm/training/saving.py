@@ -1,44 +1,88 @@
-"""When last.ckpt is written: only where a run can go on from it exactly as if it had not been stopped."""
+"""When checkpoints are written: where a run can go on from exactly as if it had not been stopped."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+from ntm import files
+from ntm.ends import Ended, watch
+from ntm.training import processes
 from ntm.training.module import LitModel
 
 
-class Last(Checkpoint):
-    """Writes last.ckpt every `save_every` updates and after every validation, never between an update and its validation.
+class Saving(Checkpoint):
+    """Writes last.ckpt every `save_every` updates and after every validation, and best.ckpt where one was the best.
 
-    A validation moves the learning rate, the patience and the best score. A checkpoint of an update whose validation is still to
-    come would have a resumed run go without it. A Checkpoint of Lightning's, so that it runs after the one that keeps the best.
+    A validation moves the learning rate, the patience and the best score. So last.ckpt is never written between an update and
+    its own validation, but where somebody asks for the end just then: that validation comes first when the run goes on. A
+    Checkpoint of Lightning's, so that it runs after all other callbacks. Of several processes only the first writes; the others
+    have no paths, and end when it does.
     """
 
-    def __init__(self, path: Path, save_every: int, val_every: int):
-        self.path, self.save_every, self.val_every = path, save_every, val_every
-        self.validated = 0  # update of the latest validation
+    def __init__(self, last: Path | None, best: Path | None, save_every: int):
+        self.last, self.best, self.save_every = last, best, save_every
 
     def on_train_start(self, trainer: L.Trainer, module: LitModel) -> None:
-        """A resumed run has had the validation of the update that it goes on from."""
-        self.validated = module.progress.updates
+        """From now on the end waits for a good moment; Lightning has put its own in our signals' place."""
+        watch.install()
+        watch.held = True
 
     def on_train_batch_end(self, trainer: L.Trainer, module: LitModel, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Write, unless a validation comes next."""
-        if module.progress.updates % self.save_every == 0 and not self.owes_validation(module):
-            trainer.save_checkpoint(self.path)
+        end_if_asked(module)
+        if module.progress.updates % self.save_every == 0 and not module.owes_validation:
+            module.mend()
+            self.write(trainer, module, self.last)
+
+    def on_validation_batch_start(self, trainer: L.Trainer, module: LitModel, *_: Any) -> None:
+        """Nothing but a tally is lost by ending in the middle of a validation, however long it takes; several end together."""
+        end_if_asked(module)
+        watch.held = processes.several()
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """What comes next is held."""
+        watch.held = True
 
     def on_validation_end(self, trainer: L.Trainer, module: LitModel) -> None:
         """Write, with what the validation has moved."""
-        self.validated = module.progress.updates
-        trainer.save_checkpoint(self.path)
+        module.mend()
+        if module.selection < (math.inf if module.best is None else module.best):
+            module.best = module.selection
+            self.write(trainer, module, self.best)
+        self.write(trainer, module, self.last)
+        end_if_asked(module)
 
     def on_exception(self, trainer: L.Trainer, module: LitModel, exception: BaseException) -> None:
-        """Write what there is, unless what was written before is the safer place to go on from."""
-        if not self.owes_validation(module) or not self.path.exists():
-            trainer.save_checkpoint(self.path)
+        """Write the latest whole update, unless there is no room on the disk or last.ckpt is the safer place to go on from."""
+        watch.held = True
+        asked = isinstance(exception, Ended) and exception.safe
+        half_validated = trainer.validating and not asked
+        at_its_end = module.owes_validation and module.progress.updates >= module.config.trainer.max_steps
+        if not isinstance(exception, OSError) and not half_validated and not at_its_end and module.back_to_whole():
+            self.write(trainer, module, self.last)
 
-    def owes_validation(self, module: LitModel) -> bool:
-        """Whether the present update is to be validated and has not been."""
-        return module.progress.updates % self.val_every == 0 and self.validated != module.progress.updates
+    def write(self, trainer: L.Trainer, module: LitModel, path: Path | None) -> None:
+        """One checkpoint; what has been logged is on the disk before it."""
+        for logger in trainer.loggers:
+            logger.save()
+        if path is not None:
+            files.save(path, module.checkpoint())
+
+
+def end_if_asked(module: LitModel) -> None:
+    """Nothing is lost by ending now: end, if any of the processes was asked to."""
+    if processes.found_by_any(watch.asked is not None, module.device):
+        watch.leave()
+
+
+def score_of(best: Path) -> float | None:
+    """The score of the best checkpoint in a run's folder, or of the one before it where that is damaged; None: there is none."""
+    for path in (best, files.before(best)):
+        try:
+            return float(files.load(path)["ntm"]["best"])
+        except (files.DamagedError, OSError, KeyError, TypeError, ValueError):
+            continue
+    return None

@@ -4,6 +4,7 @@ Time runs to the right in every panel, so panels align vertically. Drawn with nu
 a cell of a heatmap is one value, enlarged by nearest. Letters: T ticks, O outputs.
 """
 
+import io
 from typing import NamedTuple
 
 import numpy as np
@@ -133,3 +134,10 @@ def pictures(task: Task, batch: Batch, output: Output) -> dict[str, Image.Image]
             rows = panel(name, table.columns or "", table.values[0, tick].T)
             drawn[name.replace(" ", "_")] = draw([rows], columns=table.rows)
     return drawn
+
+
+def as_png(image: Image.Image) -> bytes:
+    """An image as the bytes of a PNG file."""
+    written = io.BytesIO()
+    image.save(written, format="PNG")
+    return written.getvalue()

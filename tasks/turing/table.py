@@ -23,8 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from tasks.turing.text_yaml import mapping
 from tasks.turing.words import parts
 
 TABLES = Path(__file__).parent / "tables"
@@ -101,9 +100,9 @@ def read_table(source: str | Mapping[str, Any], name: str | None = None) -> Tabl
     if not isinstance(source, str):
         return from_mapping(name or "table", source)
     if source in shipped():
-        return from_mapping(source, mapping(TABLES / f"{source}.yaml"))
+        return from_mapping(source, mapping(TABLES / f"{source}.yaml", KEYS))
     if source.endswith((".yaml", ".yml")):
-        return from_mapping(Path(source).stem, mapping(Path(source)))
+        return from_mapping(Path(source).stem, mapping(Path(source), KEYS))
     if re.fullmatch(r"[0-9A-Za-z_-]*[0-9-][A-Z-][0-9A-Za-z_-]*", source):
         return from_text(source)
     raise ValueError(f"no such table; allowed: {', '.join(shipped())}, a text as 1RB1LB_1LA1RZ, or a YAML file")
@@ -112,33 +111,6 @@ def read_table(source: str | Mapping[str, Any], name: str | None = None) -> Tabl
 def shipped() -> list[str]:
     """Names of the tables that come with the package."""
     return sorted(path.stem for path in TABLES.glob("*.yaml"))
-
-
-class Texts(yaml.BaseLoader):
-    """YAML with every scalar left as text, `0110` and `no` too, and a key given twice refused."""
-
-    def construct_mapping(self, node, deep=False):
-        """A mapping; raises ConstructorError where a key stands twice."""
-        found = super().construct_mapping(node, deep=deep)
-        if len(found) < len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-        return found
-
-
-def mapping(path: Path) -> Mapping[str, Any]:
-    """What a YAML file holds; raises ValueError."""
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=Texts)  # a BaseLoader: texts only
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror}); allowed: a YAML file with a table") from None
-    except UnicodeDecodeError:
-        raise ValueError("is not text; allowed: a YAML file with a table") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ValueError(f"is not YAML: line {line}: {error.problem}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"holds no mapping; allowed: the keys {', '.join(KEYS)}")
-    return found
 
 
 def from_text(text: str) -> Table:

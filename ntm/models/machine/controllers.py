@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from ntm.models.base import Signal
-from tasks.fields import STRICT, Count, Counts, Natural
+from tasks.fields import STRICT, Count, Counts, Few, Natural
 
 
 class RegisterState(NamedTuple):
@@ -122,7 +122,7 @@ class LSTMConfig:
 
     kind: Literal["lstm"]
     width: Count
-    layers: Count
+    layers: Few
 
     def build(self, inputs: int) -> LSTM:
         """The controller of so many inputs."""

@@ -14,7 +14,7 @@ from ntm.models.base import Signal
 from ntm.models.machine import addressing, memory
 from ntm.models.machine.access import Access, Accessed, HeadParameters, HeadsState, Start, clip, head_signals, lean
 from tasks import Task
-from tasks.fields import STRICT, Count, Finite
+from tasks.fields import STRICT, Few, Finite
 
 
 class NTMHeads(Access):
@@ -87,8 +87,8 @@ class NTMHeadsConfig:
     """`model.heads` of kind ntm: Graves'."""
 
     kind: Literal["ntm"]
-    read: Count
-    write: Count
+    read: Few
+    write: Few
     stay: Finite  # how strongly a fresh head stays: its gate's logit starts this much lower
     advance: Finite  # how strongly a fresh head moves on: its last move's logit starts this much higher
 

@@ -16,7 +16,7 @@ from ntm.models.base import Signal
 from ntm.models.machine import addressing, memory
 from ntm.models.machine.access import Access, Accessed, HeadParameters, HeadsState, Start, clip, head_signals, lean
 from tasks import Task
-from tasks.fields import STRICT, Count, Finite, Integer
+from tasks.fields import STRICT, Few, Finite, Integer
 
 
 class TapeHeads(Access):
@@ -112,8 +112,8 @@ class TapeHeadsConfig:
     """`model.heads` of kind tape: a Turing machine's."""
 
     kind: Literal["tape"]
-    count: Count
-    window: Annotated[tuple[Integer, ...], Field(min_length=1)]  # offsets of the slots seen
+    count: Few
+    window: Annotated[tuple[Integer, ...], Field(min_length=1, max_length=1000)]  # offsets of the slots seen
     address_from: Literal["hidden", "control"]  # what moves the heads: the controller, or the task's flags alone
     separate: bool  # every head has a tape of its own
     stay: Finite  # how strongly a fresh head stays: its gate's logit starts this much lower

@@ -1,0 +1,75 @@
+"""How a command ends when it is asked to, by Ctrl-C or SIGTERM: one line, exit code 130 or 143, at a moment that loses nothing.
+
+Signals belong to the whole process, so this is the one module with a state of its own.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+class Ended(BaseException):
+    """Somebody asked for the end; not an Exception, so that nothing on the way takes it for a mistake."""
+
+    def __init__(self, number: int, safe: bool = False):
+        super().__init__(NAMES[signal.Signals(number)])
+        self.code = 128 + number  # as shells count it
+        self.safe = safe  # raised where nothing was half done
+
+
+class Watch:
+    """What a signal does: raise Ended at once, or, while somebody holds it, only be remembered; a second one never waits."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.asked: Ended | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        again, self.asked = self.asked is not None, Ended(number, safe=not self.held)
+        if again or not self.held:
+            raise self.asked
+
+    def __enter__(self) -> "Watch":
+        self.held, self.asked = False, None
+        self.before = {number: signal.getsignal(number) for number in NAMES}
+        self.install()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def install(self) -> None:
+        """From now on signals are ours; again, where another library has taken them."""
+        for number in NAMES:
+            signal.signal(number, self)
+
+    def leave(self) -> NoReturn:
+        """End at a moment that loses nothing, as this process was asked to, or another one that it works with."""
+        ended = self.asked or Ended(signal.SIGTERM)
+        ended.safe = True
+        raise ended
+
+
+watch = Watch()
+
+
+def leave_at_once(name: str) -> None:
+    """While a command's imports take their seconds: nothing is made yet, and nothing lost."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        print(f"ntm.{name}: stopped by {Ended(number)}", file=sys.stderr, flush=True)
+        os._exit(128 + number)
+
+    for number in NAMES:
+        signal.signal(number, leave)
+
+
+def too_late() -> None:
+    """A command that has done everything ends as one that has: its interpreter takes down its libraries undisturbed."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, NAMES)

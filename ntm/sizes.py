@@ -1,0 +1,142 @@
+"""What a configuration would need in memory, told before anything is allocated; lower bounds, so that nothing that fits is refused.
+
+Shapes are tried out on torch's device "meta", which computes them and holds no numbers. Letters: B batch, T ticks.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._pytree import tree_leaves
+
+from ntm.config import Config, build, plain
+from ntm.errors import UserError
+from ntm.models import Model
+from tasks import Task
+
+NUMBER = 4  # bytes
+LONG = 10_000  # ticks or slots; with fewer, a model that is in memory already has enough of it
+FOREVER = 2**62  # bytes: more than torch can count
+
+
+def check_training(config: Config) -> None:
+    """Raise UserError, naming the largest sizes, where a run would need more memory than there is."""
+    task, trainer = config.task, config.trainer
+    with torch.device("meta"):
+        model = counted(lambda: build(config))
+        weights = sum(p.numel() for p in model.parameters()) if isinstance(model, Model) else FOREVER
+        refuse(largest(config), "weights, gradients, moments and copies need", 7 * NUMBER * weights)
+        longest = task.ticks(task.lengths[1])
+        update = trainer.batch_size * (trace_bytes(model, task, longest) + batch_bytes(task, longest))
+        refuse(largest(config), "an update needs", update)
+        judged = max((*task.val_lengths, *task.test_lengths))
+        needed = trainer.val_sequences * run_bytes(model, task, judged, None)
+    refuse(f"trainer.val_sequences={trainer.val_sequences}, length {judged}", "a validation needs", needed)
+
+
+def check_run(config: Config, key: str, rows: int, length: int, room: int | None) -> None:
+    """Raise UserError, naming `key`, where running `rows` sequences of one length needs more memory than there is."""
+    if max(config.task.ticks(length), room or 0) < LONG:
+        return
+    with torch.device("meta"):
+        needed = rows * run_bytes(build(config), config.task, length, room)
+    refuse(key, f"{rows} sequence(s) at once need", needed)
+
+
+def largest(config: Config) -> str:
+    """The three largest sizes of a configuration, as keys and values."""
+    values = plain(config)
+    parts = {"task": values["task"], "model": values["model"], "trainer": {"batch_size": config.trainer.batch_size}}
+    found = sorted(counts(parts), key=lambda found: -max(found[1]))
+    return ", ".join(f"{key}={list(value) if len(value) > 1 else value[0]}" for key, value in found[:3])
+
+
+def counts(value: Any, key: str = "") -> list[tuple[str, list[int]]]:
+    """The numbers of things in nested values, by their dotted keys."""
+    if isinstance(value, dict):
+        return [found for name, part in value.items() for found in counts(part, f"{key}.{name}" if key else name)]
+    numbers = value if isinstance(value, list) else [value]
+    return [(key, numbers)] if numbers and all(type(number) is int for number in numbers) else []
+
+
+def trace_bytes(model: Model, task: Task, ticks: int) -> int:
+    """What one sequence leaves behind for the backward pass: counted for 2, 3 and 4 ticks, a parabola through these."""
+    few = [counted(partial(kept_bytes, model, task, t)) for t in (2, 3, 4)]
+    if not all(isinstance(one, int) for one in few):
+        return FOREVER
+    first, second, third = few
+    slope, bend = second - first, third - 2 * second + first
+    t = ticks - 2
+    return max(0, first + slope * t + bend * t * (t - 1) // 2)
+
+
+def kept_bytes(model: Model, task: Task, ticks: int) -> int:
+    """Bytes that one sequence of some ticks keeps for the backward pass, weights left out."""
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor  # held, so that no two have one address
+        return tensor
+
+    weights = {p.untyped_storage()._cdata for p in model.parameters()}
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = model(torch.zeros(1, ticks, task.inputs), torch.tensor([ticks]))
+        output.logits.sum()
+    return sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights)
+
+
+def run_bytes(model: Model, task: Task, length: int, room: int | None) -> int:
+    """Bytes of one sequence that is run and scored: its batch, and a model's state before and after a tick."""
+    room = room or model.room_for(task.room(length))
+    with torch.no_grad():
+        output: Any = counted(lambda: model(torch.zeros(1, 1, task.inputs), torch.tensor([1]), room=room))
+    if not hasattr(output, "state"):
+        return FOREVER
+    state = sum(t.numel() * NUMBER for t in tree_leaves(output.state) if isinstance(t, Tensor))
+    return 2 * state + batch_bytes(task, task.ticks(length))
+
+
+def batch_bytes(task: Task, ticks: int) -> int:
+    """Bytes of one sequence as it is drawn, in float64."""
+    return 8 * ticks * (task.inputs + task.outputs + 1)
+
+
+def counted(measure: Callable[[], Any]) -> Any:
+    """What is measured, or FOREVER where torch cannot count so far."""
+    try:
+        return measure()
+    except (RuntimeError, OverflowError, MemoryError):  # "storage size calculation overflowed", "invalid size"
+        return FOREVER
+
+
+def refuse(key: str, what: str, needed: int) -> None:
+    """Raise UserError where more bytes are needed than there are."""
+    free = available()
+    if needed > free:
+        raise UserError(f"{key}: {what} at least {spoken(needed)}, and {spoken(free)} are free; allowed: what fits")
+
+
+def available() -> int:
+    """Bytes of memory that this process may still use: the machine's, and its control group's (a container's, a job's)."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [FOREVER]
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        limits.append(1024 * int(lines["MemAvailable"].split()[0]))
+        group = Path("/sys/fs/cgroup")
+        limits.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    except (OSError, ValueError, KeyError):  # no Linux, or no limit ("max")
+        pass
+    return max(0, min(limits))
+
+
+def spoken(size: int) -> str:
+    """Bytes for people."""
+    for unit, name in ((10**15, "PB"), (10**12, "TB"), (10**9, "GB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size / 10**6:,.0f} MB"

@@ -1,0 +1,131 @@
+"""Several processes that train one model, each on its rows of every batch: who starts them, and what they must agree upon.
+
+One process is the usual case, and everything here is then nothing. Letters: B batch.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import torch
+from lightning.pytorch.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from torch import Tensor, distributed, nn
+
+from ntm.config import TrainerConfig
+from ntm.errors import UserError
+from ntm.models import Learned
+from tasks import Batch, Score
+
+
+def environment(trainer: TrainerConfig) -> ClusterEnvironment:
+    """Who starts the processes: torchrun, SLURM's srun, or Lightning itself; a run of one process asks nobody.
+
+    Raises UserError where they have started another number of processes than the configuration names.
+    """
+    alone, told = trainer.processes == 1, f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}"
+    try:
+        if TorchElasticEnvironment.detect():
+            check_started("torchrun", int(os.environ["WORLD_SIZE"]), trainer.processes)
+            return LightningEnvironment() if alone else TorchElasticEnvironment()
+        if not alone and "SLURM_PROCID" in os.environ and SLURMEnvironment.detect():
+            check_started("SLURM", int(os.environ["SLURM_NTASKS"]), trainer.processes)
+            slurm = SLURMEnvironment(auto_requeue=False)
+            slurm.validate_settings(trainer.devices, trainer.num_nodes)
+            return slurm
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"{told}: {error}") from None
+    return LightningEnvironment()
+
+
+def check_started(by: str, started: int, asked: int) -> None:
+    """Raise ValueError where somebody has started another number of processes than is asked for."""
+    if started != asked:
+        raise ValueError(f"{by} has started {started} process(es), not {asked}; allowed: devices x num_nodes = {started}")
+
+
+def rank_of(found: ClusterEnvironment, trainer: TrainerConfig) -> int:
+    """Which process this one is; 0 writes, prints and speaks for all."""
+    if trainer.processes == 1:
+        return 0
+    return found.node_rank() * trainer.devices + found.local_rank()
+
+
+def part(batch: Batch) -> Batch:
+    """This process's rows of a batch."""
+    return batch if not several() else Batch(*(column[rows()] for column in batch))
+
+
+def rows() -> slice:
+    """Which rows of a batch are this process's."""
+    return slice(distributed.get_rank(), None, distributed.get_world_size()) if several() else slice(None)
+
+
+def share(batch: Batch, mean_over: str) -> float:
+    """What this process's part weighs in the mean over the whole batch: the weighted sum of the parts' losses is the batch's."""
+    if not several():
+        return 1.0
+    weights = batch.mask.sum(1) if mean_over == "bits" else torch.ones(len(batch.mask))
+    return (weights[rows()].sum() / weights.sum()).item()
+
+
+def shared(loss: Tensor, parameters: Iterable[nn.Parameter]) -> Tensor:
+    """A part's weighted loss as DistributedDataParallel wants it: it means gradients, and waits for one of every parameter."""
+    if not several():
+        return loss
+    return loss * distributed.get_world_size() + 0.0 * torch.stack([p.sum() for p in parameters]).sum()
+
+
+def together(own: Learned, weight: float, size: int) -> Learned:
+    """Loss and score [B] of a whole batch of `size` rows, from this process's part of it and the others'."""
+    if not several():
+        return own
+    counts = own.loss.new_zeros(2, size, dtype=torch.float64)
+    counts[:, rows()] = torch.stack([own.score.errors, own.score.due]).double()
+    both = torch.cat([counts.flatten(), (weight * own.loss.detach()).double().view(1)])
+    distributed.all_reduce(both)
+    errors, due = both[:-1].view(2, size)
+    return Learned(both[-1].float(), Score(errors, due))
+
+
+def agreed(offender: str | None, device: torch.device) -> str | None:
+    """The offender that this process has found, or that another one has: then all of them have one."""
+    return offender or ("something in another process" if found_by_any(offender is not None, device) else None)
+
+
+def found_by_any(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is up in any of the processes."""
+    if not several():
+        return flag
+    flags = torch.tensor(float(flag), device=device)
+    distributed.all_reduce(flags)
+    return bool(flags)
+
+
+def several() -> bool:
+    """Whether there are other processes."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+class LostError(Exception):
+    """Another process is gone, and this one cannot go on without it."""
+
+
+@contextmanager
+def to_the_end() -> Iterator[None]:
+    """Processes that are started meanwhile work together until the end; raises LostError where one of them is gone."""
+    with mock.patch.dict(os.environ):  # Lightning tells its children through it who they are, and a later run would listen
+        try:
+            yield
+        except RuntimeError as error:
+            if several() and any(word in str(error) for word in ("gloo", "NCCL", "Connection")):
+                raise LostError("another of its processes is gone") from None
+            raise
+        finally:
+            if distributed.is_available() and distributed.is_initialized():
+                distributed.destroy_process_group()
