@@ -49,10 +49,12 @@ def command(
 
     def decorate(body: Callable[[dict[str, Any], list[str]], None]) -> Callable[[], None]:
         begun = False  # from then on, an exception is our own mistake
+        given: list[str] = []  # words as they were typed
 
         @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)
         def composed(config: DictConfig) -> None:
             nonlocal begun
+            sys.argv[1:] = given  # Lightning starts further processes with them
             words = [unquoted(word) for word in HydraConfig.get().overrides.task]
             try:
                 values = plain_values(config)
@@ -66,6 +68,7 @@ def command(
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
             check_choices(name)
             sweep = {"-m", "--multirun"} & set(sys.argv)
+            given[:] = sys.argv[1:]
             if sweep:  # commas list values to sweep over; argparse wants the option before them
                 sys.argv[1:] = ["-m", *(word for word in sys.argv[1:] if word not in sweep)]
             else:

@@ -47,6 +47,9 @@ def check(config: Config) -> None:
     """Raise UserError where a run could not begin on this machine."""
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
+    if config.trainer.processes > 1 and {"-m", "--multirun"} & set(sys.argv):
+        told = f"trainer.devices={config.trainer.devices}, trainer.num_nodes={config.trainer.num_nodes}"
+        raise UserError(f"{told}: the runs of a sweep (-m) are of one process each; allowed: 1, 1")
     sizes.check_training(config)
 
 
@@ -214,11 +217,11 @@ def quiet() -> None:
 
 def build_trainer(config: Config, cluster: ClusterEnvironment, folder: Path | None, console: Console, done: int) -> L.Trainer:
     """Lightning's trainer: one endless epoch, a rolling last.ckpt and the best by validation; no folder: nothing is written."""
-    every, purge = config.trainer.save_every, done + 1 if done else None
+    every = config.trainer.save_every
     logger: TensorBoardLogger | None = None
     callbacks: list[L.Callback] = [Saving(None, None, every)]
     if folder is not None:
-        logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge)
+        logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=done + 1)
         callbacks = [Bar(console), Probe(), Saving(folder / runs.LAST, folder / runs.BEST, every)]
     return L.Trainer(
         accelerator=config.trainer.accelerator,

@@ -27,6 +27,11 @@ class Batch(NamedTuple):
     mask: Tensor  # [B T], 1 where an answer is due
     ticks: Tensor  # [B], how many ticks each sequence lasts; the rest is padding
 
+    @property
+    def input_end(self) -> int:
+        """The last tick before the first sequence's first answer is due; 0 where one is due from the beginning."""
+        return max(0, int(self.mask[0].argmax()) - 1)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         return Batch(*(part.to(device) for part in self))

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import composed
 from PIL import Image
 from test_train import refused
 
 from ntm import runs
+from ntm.config import build, parse
 from ntm.evaluate import evaluate
 from ntm.models import Recurrent
 
@@ -96,3 +98,26 @@ def test_a_mistake_gets_one_line(run, capsys, trained, word, named):
 
 def test_no_run_yet(run, capsys):
     assert "run=last: no run" in refused(run, capsys, "evaluate")
+
+
+@pytest.mark.parametrize("choice", ["ntm", "ntm_lstm", "tape", "tape_pair", "gru", "transformer"])
+def test_a_run_in_pieces_is_the_run(choice):
+    config = parse(composed("task=copy", f"model={choice}", "task.lengths=[1,9]"))
+    torch.manual_seed(0)
+    model, task = build(config), config.task
+    batch = task.batch(0, "test", 0, 3, (5, 9))
+    room = model.room_for(task.room(9))
+    with torch.no_grad():
+        whole = model(batch.inputs, batch.ticks, room=room)
+        torch.testing.assert_close(model.logits(batch, room), whole.logits)
+        shown = model.show(task, "test", 0, 9, 40 if room else None)
+        recorded = model(shown.batch.inputs, shown.batch.ticks, room=40 if room else None, record=True)
+    assert len(shown.output.signals) == len(recorded.signals) > 0
+    for part, full in zip(shown.output.signals, recorded.signals):
+        assert part[:3] == full[:3]
+        if full.columns is None:
+            torch.testing.assert_close(part.values, full.values)
+        else:
+            assert part.ticks == (9, 18)  # after the nine vectors and the delimiter, and at the end
+            torch.testing.assert_close(part.values, full.values[:, [9, 18]])
+            torch.testing.assert_close(part.at(18), full.at(18))

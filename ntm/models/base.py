@@ -5,6 +5,7 @@ Letters: B batch, T ticks, I inputs, O outputs, R rows, W columns of a table.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +27,11 @@ class Signal(NamedTuple):
     bounds: tuple[float, float] | None = None  # of the colours; None: what the values span
     weighting: bool = False  # rows sum to 1: entropy and sharpness are logged
     columns: str | None = None  # what a column of a table is
+    ticks: tuple[int, ...] | None = None  # which ticks `values` has; None: every one
+
+    def at(self, tick: int) -> Tensor:
+        """The first sequence's values at a tick: [R], or [R W] of a table."""
+        return self.values[0, tick if self.ticks is None else self.ticks.index(tick)]
 
 
 class Output(NamedTuple):
@@ -96,22 +102,30 @@ class Model(nn.Module, ABC):
         return task.score(self.logits(batch, room or self.room_for(task.room(length))), batch)
 
     def logits(self, batch: Batch, room: int | None) -> Tensor:
-        """Logits [B T O] of a batch, `PIECE` ticks at a time where the model goes on: they are all that is kept of a tick."""
-        if not self.goes_on:
-            return self(batch.inputs, batch.ticks, room=room).logits
-        logits, state = torch.empty_like(batch.targets), None
-        for start in range(0, batch.inputs.shape[1], PIECE):
-            part = slice(start, start + PIECE)
-            left = (batch.ticks - start).clamp(0, PIECE)
-            output = self(batch.inputs[:, part], left, room=room if state is None else None, state=state)
-            logits[:, part], state = output.logits, output.state
-        return logits
+        """Logits [B T O] of a batch: all that is kept of a tick where the model goes on."""
+        return torch.cat([output.logits for _, output in self.pieces(batch, room)], dim=1)
+
+    def pieces(self, batch: Batch, room: int | None, record: bool = False) -> Iterator[tuple[int, Output]]:
+        """The run of a batch, `PIECE` ticks at a time where the model goes on, each with its first tick."""
+        state, ticks = None, batch.inputs.shape[1]
+        size = PIECE if self.goes_on else ticks
+        for start in range(0, ticks, size):
+            part, left = batch.inputs[:, start : start + size], (batch.ticks - start).clamp(0, size)
+            output = self(part, left, room=None if start else room, state=state, record=record)
+            state = output.state
+            yield start, output
 
     def show(self, task: Task, split: str, seed: int, length: int, room: int | None = None) -> Shown:
-        """The first sequence of a split of this length, run and recorded, and a line that tells what came out."""
+        """The first sequence of a split of this length, run and recorded, and a line that tells what came out.
+
+        Of a table only what is drawn is kept: how it stands after the input and at the end.
+        """
         batch = task.batch(seed, split, 0, 1, (length, length)).to(device_of(self))
+        drawn = {batch.input_end, batch.inputs.shape[1] - 1}
         with torch.no_grad():
-            output = self(batch.inputs, batch.ticks, room=room or self.room_for(task.room(length)), record=True)
+            pieces = self.pieces(batch, room or self.room_for(task.room(length)), record=True)
+            parts = [Output(output.logits, None, kept(output.signals, start, drawn)) for start, output in pieces]
+        output = Output(torch.cat([part.logits for part in parts], dim=1), None, joined([part.signals for part in parts]))
         return Shown(batch, output, task.show(batch.inputs[0], task.answer(output.logits[0])))
 
 
@@ -126,6 +140,26 @@ class ModelConfig(ABC):
     @abstractmethod
     def build(self, task: Task) -> Model:
         """The model for this task's channels, freshly initialised; raises UserError where the two do not fit."""
+
+
+def kept(signals: tuple[Signal, ...], start: int, drawn: set[int]) -> tuple[Signal, ...]:
+    """Signals of a piece from the tick `start` on, each table with no other ticks than those `drawn`."""
+    short = []
+    for signal in signals:
+        if signal.columns is not None:
+            ticks = tuple(tick for tick in sorted(drawn) if start <= tick < start + signal.values.shape[1])
+            signal = signal._replace(values=signal.values[:, [tick - start for tick in ticks]], ticks=ticks)
+        short.append(signal)
+    return tuple(short)
+
+
+def joined(pieces: list[tuple[Signal, ...]]) -> tuple[Signal, ...]:
+    """The signals of all pieces, one after the other in time."""
+    whole = []
+    for parts in zip(*pieces, strict=True):
+        ticks = None if parts[0].ticks is None else tuple(tick for part in parts for tick in part.ticks or ())
+        whole.append(parts[0]._replace(values=torch.cat([part.values for part in parts], dim=1), ticks=ticks))
+    return tuple(whole)
 
 
 def device_of(model: nn.Module) -> torch.device:

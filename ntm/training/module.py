@@ -69,7 +69,7 @@ class LitModel(L.LightningModule):
         optimizer = OPTIMIZERS[recipe.name]([{"params": part} for part in (rest, *groups.values())], lr=recipe.lr)
         if self.moments is not None:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": self.moments})
-        self.kept = Snapshot(self, optimizer, self.progress.updates)
+        self.kept = Snapshot(self, optimizer, self.progress)
         return optimizer
 
     def training_step(self, draw: Draw, index: int) -> dict[str, Any]:
@@ -115,31 +115,28 @@ class LitModel(L.LightningModule):
     def keep(self, offender: str | None) -> None:
         """Keep what is there now, or, where it is not finite or there is an offender already, go back to what was kept before."""
         if offender is None:
-            spoilt_by = self.spoilt()
-            if spoilt_by is None:
-                self.kept.take(self.progress.updates)
-                self.skips = self.skips._replace(in_a_row=0)
-                return
-            offender = f"{spoilt_by}, made by the update"
+            spoilt_by = spoilt(self, self.kept.optimizer)
+            offender = None if spoilt_by is None else f"{spoilt_by}, made by the update"
+        offender = processes.agreed(offender, self.device)
+        if offender is None:
+            self.kept.take(self.progress)
+            self.skips = self.skips._replace(in_a_row=0)
+            return
         self.kept.restore()
-        self.kept.updates = self.progress.updates
+        self.kept.progress = self.progress
         self.skips = Skips(self.skips.total + 1, self.skips.in_a_row + 1, offender)
 
-    def back_to_whole(self) -> bool:
-        """Go back to the latest whole update, from the middle of one; returns whether the counters are of that update, too."""
+    def back_to_whole(self) -> None:
+        """Go back to the latest whole update, from the middle of one."""
         self.kept.restore()
-        return self.kept.updates == self.progress.updates
+        self.progress = self.kept.progress
 
     def mend(self) -> None:
         """Before a validation or a checkpoint: go back where something has spoilt weights or moments since they were kept."""
-        offender = self.spoilt()
+        offender = processes.agreed(spoilt(self, self.kept.optimizer), self.device)
         if offender is not None:
             self.kept.restore()
             self.skips = self.skips._replace(total=self.skips.total + 1, offender=offender)
-
-    def spoilt(self) -> str | None:
-        """The first weight or moment that is not finite, in any process."""
-        return processes.agreed(spoilt(self, self.kept.optimizer), self.device)
 
     def noise(self, inputs: Tensor) -> Tensor | None:
         """Noise [B T K] of this update, a pure function of (seed, update), or None while there is none."""
@@ -193,7 +190,7 @@ class LitModel(L.LightningModule):
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
         self.solved_in_a_row = self.solved_in_a_row + 1 if not any(errors) else 0
         if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
-            self.progress = self.progress._replace(learned_at=self.progress.updates)
+            self.progress = self.kept.progress = self.progress._replace(learned_at=self.progress.updates)
         if self.solved:
             self.trainer.should_stop = True
 

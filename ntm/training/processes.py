@@ -51,9 +51,9 @@ def check_started(by: str, started: int, asked: int) -> None:
 
 def rank_of(found: ClusterEnvironment, trainer: TrainerConfig) -> int:
     """Which process this one is; 0 writes, prints and speaks for all."""
-    if trainer.processes == 1:
-        return 0
-    return found.node_rank() * trainer.devices + found.local_rank()
+    rank = 0 if trainer.processes == 1 else found.node_rank() * trainer.devices + found.local_rank()
+    found.set_global_rank(rank)  # a run of one process is the first in its log, too, whatever SLURM's variables say
+    return rank
 
 
 def part(batch: Batch) -> Batch:
@@ -95,7 +95,8 @@ def together(own: Learned, weight: float, size: int) -> Learned:
 
 def agreed(offender: str | None, device: torch.device) -> str | None:
     """The offender that this process has found, or that another one has: then all of them have one."""
-    return offender or ("something in another process" if found_by_any(offender is not None, device) else None)
+    found = found_by_any(offender is not None, device)  # asked by all of them, those too that know it already
+    return offender or ("something in another process" if found else None)
 
 
 def found_by_any(flag: bool, device: torch.device) -> bool:

@@ -61,7 +61,8 @@ class Saving(Checkpoint):
         asked = isinstance(exception, Ended) and exception.safe
         half_validated = trainer.validating and not asked
         at_its_end = module.owes_validation and module.progress.updates >= module.config.trainer.max_steps
-        if not isinstance(exception, OSError) and not half_validated and not at_its_end and module.back_to_whole():
+        if not isinstance(exception, OSError) and not half_validated and not at_its_end:
+            module.back_to_whole()
             self.write(trainer, module, self.last)
 
     def write(self, trainer: L.Trainer, module: LitModel, path: Path | None) -> None:

@@ -4,17 +4,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ntm.training.curriculum import Progress
+
 
 class Snapshot:
     """Copies of a module's weights and of what its optimiser remembers of them."""
 
-    def __init__(self, module: nn.Module, optimizer: Optimizer, updates: int):
+    def __init__(self, module: nn.Module, optimizer: Optimizer, progress: Progress):
         self.module, self.optimizer = module, optimizer
-        self.take(updates)
+        self.take(progress)
 
-    def take(self, updates: int) -> None:
-        """Copy what is there after so many updates."""
-        self.updates = updates
+    def take(self, progress: Progress) -> None:
+        """Copy what is there."""
+        self.progress = progress
         self.weights = [p.detach().clone() for p in self.module.parameters()]
         self.moments = {
             p: {key: value.clone() if isinstance(value, Tensor) else value for key, value in state.items()}
@@ -28,7 +30,7 @@ class Snapshot:
                 p.copy_(copy)
         self.optimizer.state.clear()
         self.optimizer.state.update(self.moments)
-        self.take(self.updates)  # or the optimiser would go on in the copies
+        self.take(self.progress)  # or the optimiser would go on in the copies
 
 
 def spoilt(module: nn.Module, optimizer: Optimizer) -> str | None:

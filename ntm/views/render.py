@@ -129,9 +129,9 @@ def pictures(task: Task, batch: Batch, output: Output) -> dict[str, Image.Image]
     drawn = {"trace": draw([panel for panels in timed.values() for panel in panels], phase=phase)}
     drawn |= {name: draw(panels, phase=phase) for name, panels in timed.items()}
     for table in tables:
-        for when, tick in (("after input", max(phase - 1, 0)), ("at end", -1)):
+        for when, tick in (("after input", batch.input_end), ("at end", batch.inputs.shape[1] - 1)):
             name = f"{table.picture} {when}"
-            rows = panel(name, table.columns or "", table.values[0, tick].T)
+            rows = panel(name, table.columns or "", table.at(tick).T)
             drawn[name.replace(" ", "_")] = draw([rows], columns=table.rows)
     return drawn
 
