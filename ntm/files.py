@@ -15,8 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ntm.sizes import available
-
 END = b"PK\x05\x06"  # a zip's last record: 22 bytes, of which the last two are the length of the comment after it
 RECORD, SEAL = 22, 71  # bytes: that record, and "sha256 " with 64 digits
 
@@ -110,10 +108,11 @@ def read(path: Path) -> bytes:
             raise DamagedError("not a checkpoint")
         if not unsealed and not last.startswith(b"sha256 "):
             raise DamagedError("cut short or changed: its end is missing")
-        if size > available():
-            raise DamagedError("larger than the memory that is free")
         file.seek(0)
-        content = file.read()
+        try:
+            content = file.read()
+        except MemoryError:
+            raise DamagedError("larger than the memory that is free") from None
     if not unsealed and seal_of(content[:-SEAL]) != content[-SEAL:]:
         raise DamagedError("changed: its content has another checksum")
     return content
