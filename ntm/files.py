@@ -7,6 +7,8 @@ included. Any tool that reads torch's files reads ours.
 import hashlib
 import io
 import os
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,9 @@ def load(path: Path) -> Any:
     """
     content = read(path)
     try:
+        check_packed(content)
         checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        check_expanded(checkpoint)
         offender = not_finite(checkpoint)
     except Exception:  # torch raises whatever the bytes make it trip over
         raise DamagedError("not a checkpoint") from None
@@ -105,7 +109,10 @@ def read(path: Path) -> bytes:
         if not unsealed and not last.startswith(b"sha256 "):
             raise DamagedError("cut short or changed: its end is missing")
         file.seek(0)
-        content = file.read()
+        try:
+            content = file.read()
+        except MemoryError:
+            raise DamagedError("larger than the memory that is free") from None
     if not unsealed and seal_of(content[:-SEAL]) != content[-SEAL:]:
         raise DamagedError("changed: its content has another checksum")
     return content
@@ -132,10 +139,29 @@ def seal_of(archive: bytes) -> bytes:
     return b"sha256 " + hashlib.sha256(archive).hexdigest().encode()
 
 
-def not_finite(value: Any, name: str = "") -> str | None:
+def check_packed(archive: bytes) -> None:
+    """Raise ValueError where a zip file would unpack to more than it is: torch packs nothing."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        if any(item.compress_type != zipfile.ZIP_STORED for item in file.infolist()):
+            raise ValueError("packed")
+
+
+def check_expanded(checkpoint: Any) -> None:
+    """Raise ValueError where a tensor claims more numbers than the file holds for it: looking at them would make them."""
+    for name, tensor in tensors(checkpoint):
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ValueError(f"{name} is expanded")
+
+
+def not_finite(value: Any) -> str | None:
     """The name of the first tensor, in nested dicts and lists, with a number that is not finite."""
+    return next((name for name, tensor in tensors(value) if not bool(torch.isfinite(tensor).all())), None)
+
+
+def tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in nested dicts and lists, with its place."""
     if isinstance(value, Tensor):
-        return None if bool(torch.isfinite(value).all()) else name
+        yield name, value
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    found = (not_finite(part, f"{name}.{key}" if name else str(key)) for key, part in inside)
-    return next((offender for offender in found if offender is not None), None)
+    for key, part in inside:
+        yield from tensors(part, f"{name}.{key}" if name else str(key))

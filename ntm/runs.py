@@ -109,7 +109,12 @@ def check_config(key: str, folder: Path) -> None:
     """Raise UserError, naming `key`, where somebody has edited the run's config.yaml, which would change nothing."""
     path = folder / "config.yaml"
     if path.is_file():
-        first, _, text = path.read_text(errors="replace").partition("\n")
+        try:
+            first, _, text = path.read_text(errors="replace").partition("\n")
+        except OSError as error:
+            raise UserError(
+                f"{key}={folder}: its {path.name} cannot be read ({error.strerror}); allowed: one you may read"
+            ) from None
         if first != CHECKSUM + hashlib.sha256(text.encode()).hexdigest():
             told = f"its {path.name} was edited, which changes nothing"
             raise UserError(f"{key}={folder}: {told}; allowed: changes as words on the command line, and no {path.name}")
@@ -167,11 +172,15 @@ def load_file(path: Path) -> Loaded:
         config = parse(saved["config"])
         weights = {name.removeprefix("model."): value for name, value in weights.items()}
         with torch.device("meta"):
-            build(config).load_state_dict(weights, assign=True)  # compares names and shapes, and takes no memory
+            shapes = build(config)
+            kinds = {name: value.is_floating_point() for name, value in shapes.state_dict().items()}
+            shapes.load_state_dict(weights, assign=True)  # compares names and shapes, and takes no memory
+        if kinds != {name: value.is_floating_point() for name, value in weights.items()}:
+            raise TypeError("numbers of another kind")
         model = build(config)
         model.load_state_dict(weights)
         updates = saved["updates"]
-        if not isinstance(updates, int):
+        if type(updates) is not int or updates < 0:
             raise TypeError("no number of updates")
     except (UserError, KeyError, TypeError, AttributeError, RuntimeError, ValueError):
         what = "version 0.1, whose machine= is model= now" if is_of_version_0_1(checkpoint) else "another program or version"

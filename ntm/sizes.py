@@ -41,10 +41,12 @@ def check_training(config: Config) -> None:
 
 def check_run(config: Config, key: str, rows: int, length: int, room: int | None) -> None:
     """Raise UserError, naming `key`, where running `rows` sequences of one length needs more memory than there is."""
-    if max(config.task.ticks(length), room or 0) < LONG:
-        return
     with torch.device("meta"):
-        needed = rows * run_bytes(build(config), config.task, length, room)
+        model = build(config)
+        room = room or model.room_for(config.task.room(length))
+        if max(config.task.ticks(length), room or 0) < LONG:
+            return
+        needed = rows * run_bytes(model, config.task, length, room)
     refuse(key, f"{rows} sequence(s) at once need", needed)
 
 

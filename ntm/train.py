@@ -28,7 +28,7 @@ from ntm.training import processes
 from ntm.training.data import TaskData
 from ntm.training.loops import set_counters
 from ntm.training.module import LitModel, NonFiniteError
-from ntm.training.saving import Saving, score_of
+from ntm.training.saving import Saving, score_of, told_once
 from ntm.views.callbacks import Bar, Probe
 
 KEPT = ("task", "model", "seed")
@@ -66,12 +66,14 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             runs.check_config("resume", path.parent)
             loaded = runs.read("resume", path)
             config = parse(resumed(loaded.raw, plain(config), overrides))
+        check(config)
+        if loaded is not None:
+            take_up(LitModel(config), loaded, overrides)  # what is refused here leaves nothing behind, not even a lock
         cluster = processes.environment(config.trainer)
         first = processes.rank_of(cluster, config.trainer) == 0
         if loaded is not None and run_dir is None and first:
             until_the_end.enter_context(runs.locked("resume", loaded.path.parent))
             loaded = runs.read("resume", path)  # again, for now nobody else writes to it
-        check(config)
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
         module = LitModel(config)
@@ -112,7 +114,7 @@ def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder:
     quiet()
     trainer = build_trainer(config, cluster, folder, console, module.progress.updates)
     set_counters(trainer, module)
-    with processes.to_the_end():
+    with processes.to_the_end(), told_once():
         trainer.fit(module, datamodule=TaskData(config, lambda: module.progress))
     if folder is not None:
         files.save(folder / runs.LAST, module.checkpoint())

@@ -2,29 +2,44 @@
 
 from typing import NamedTuple
 
+from ntm.config import CurriculumConfig
+from ntm.errors import UserError
 from ntm.training.curriculum import Progress
+from tasks.fields import Finite, Natural
 
 
 class Skips(NamedTuple):
     """Updates that were not taken because something in them was not finite."""
 
-    total: int = 0
-    in_a_row: int = 0
+    total: Natural = 0
+    in_a_row: Natural = 0
     offender: str = ""  # the first thing that was not finite, at the latest skip
 
 
 class Counters(NamedTuple):
     """A run's numbers."""
 
-    updates: int
+    updates: Natural
     progress: Progress
     skips: Skips
-    solved: tuple[int, int]  # longest validation length without an error; validations in a row without one
-    validated: int  # update of the latest validation
-    best: float | None  # selection score of best.ckpt; None before there is one
+    solved: tuple[Natural, Natural]  # longest validation length without an error; validations in a row without one
+    validated: Natural  # update of the latest validation
+    best: Finite | None  # selection score of best.ckpt; None before there is one
 
 
 def as_plain(counters: Counters) -> dict:
     """The numbers as dicts and lists, as checkpoints hold them."""
     nested = {"progress": counters.progress._asdict(), "skips": counters.skips._asdict(), "solved": list(counters.solved)}
     return {**counters._asdict(), **nested}
+
+
+def check_counters(counters: Counters, curriculum: CurriculumConfig) -> None:
+    """Raise UserError where a run cannot stand so, by itself or in this curriculum."""
+    progress, stages = counters.progress, curriculum.stages
+    if counters.updates != progress.updates:
+        raise UserError(f"ntm.updates={counters.updates}: must be ntm.progress.updates, {progress.updates}")
+    if max(progress.learned_at or 0, counters.validated) > progress.updates:
+        raise UserError(f"ntm.progress.updates={progress.updates}: is before its own latest validation")
+    if progress.stage >= max(1, len(stages)):
+        at = f"this run is at stage {progress.stage + 1} already"
+        raise UserError(f"curriculum.stages={list(stages)}: {at}; allowed: at least as many")

@@ -11,17 +11,18 @@ from typing import NamedTuple
 import numpy as np
 
 from ntm.config import CurriculumConfig, OptimizerConfig
+from tasks.fields import Natural, NotNegative
 
 
 class Progress(NamedTuple):
     """How far a run is; saved in every checkpoint."""
 
-    updates: int = 0  # made, skipped ones included
-    stage: int = 0  # index of the present stage
-    batches: int = 0  # batches seen of it
-    error: float = 0.5  # running mean of their bit error
-    learned_at: int | None = None  # update of the validation that showed the task learned
-    noise: float = 0.0  # standard deviation of the noise on the gates' logits
+    updates: Natural = 0  # made, skipped ones included
+    stage: Natural = 0  # index of the present stage
+    batches: Natural = 0  # batches seen of it
+    error: NotNegative = 0.5  # running mean of their bit error
+    learned_at: Natural | None = None  # update of the validation that showed the task learned
+    noise: NotNegative = 0.0  # standard deviation of the noise on the gates' logits
 
 
 def draw_stage(config: CurriculumConfig, seed: int, progress: Progress) -> int:

@@ -13,7 +13,7 @@ from ntm.errors import UserError
 from ntm.models import Learned, Shown
 from ntm.training import processes
 from ntm.training.clipping import Clipped, clip_gradients
-from ntm.training.counters import Counters, Skips, as_plain
+from ntm.training.counters import Counters, Skips, as_plain, check_counters
 from ntm.training.curriculum import Progress, after_update, learning_rate
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
@@ -225,6 +225,7 @@ class LitModel(L.LightningModule):
         """Weights, moments and counters of a run that goes on; raises UserError where they are none of such a run."""
         saved = {key: value for key, value in checkpoint["ntm"].items() if key != "config"}
         counters: Counters = validate(Counters, saved, "ntm")
+        check_counters(counters, self.config.curriculum)
         self.progress, self.skips = counters.progress, counters.skips
         self.solved_length, self.solved_in_a_row = counters.solved
         self.validated, self.best = counters.validated, counters.best

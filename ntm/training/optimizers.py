@@ -48,6 +48,8 @@ def check_moments(optimizer: Optimizer) -> None:
     probe.grad = torch.zeros(1)
     fresh = type(optimizer)([probe])  # type: ignore[call-arg]  # ours all have a rate by default
     fresh.step()
+    if set(optimizer.state) - {p for group in optimizer.param_groups for p in group["params"]}:
+        raise ValueError("moments of no weight")
     for group in optimizer.param_groups:
         for p in group["params"]:
             state = optimizer.state.get(p)
@@ -57,3 +59,7 @@ def check_moments(optimizer: Optimizer) -> None:
             wanted = {key: p.shape if value.dim() else value.shape for key, value in fresh.state[probe].items()}
             if shapes != wanted:
                 raise ValueError(f"moments {shapes}, not {wanted}")
+            if not all(value.is_floating_point() for value in state.values()):
+                raise ValueError("moments of another kind of number")
+            if any(bool((state[key] < 0).any()) for key in ("step", "exp_avg_sq", "square") if key in state):
+                raise ValueError("a negative mean of squares")

@@ -1,8 +1,12 @@
 """When checkpoints are written: where a run can go on from exactly as if it had not been stopped."""
 
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
@@ -79,11 +83,26 @@ def end_if_asked(module: LitModel) -> None:
         watch.leave()
 
 
+@contextmanager
+def told_once() -> Iterator[None]:
+    """A full disk is told by us: TensorBoard's thread hands its error over at the next event, and need not print it as well."""
+    told = threading.excepthook
+
+    def hook(raised: threading.ExceptHookArgs) -> None:
+        if not issubclass(raised.exc_type, OSError):
+            told(raised)
+
+    with mock.patch.object(threading, "excepthook", hook):
+        yield
+
+
 def score_of(best: Path) -> float | None:
     """The score of the best checkpoint in a run's folder, or of the one before it where that is damaged; None: there is none."""
     for path in (best, files.before(best)):
         try:
-            return float(files.load(path)["ntm"]["best"])
+            score = float(files.load(path)["ntm"]["best"])
+            if math.isfinite(score):  # nothing would ever be better than what is no number
+                return score
         except (files.DamagedError, OSError, KeyError, TypeError, ValueError):
             continue
     return None
