@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from ntm.config import Config, build, plain, validate
 from ntm.errors import UserError
+from ntm.files import NotFiniteError
 from ntm.models import Learned, Shown
 from ntm.training import processes
 from ntm.training.clipping import Clipped, clip_gradients
@@ -18,7 +19,7 @@ from ntm.training.curriculum import Progress, after_update, learning_rate
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
-from ntm.training.snapshot import Snapshot, spoilt
+from ntm.training.snapshot import Snapshot, spoilt, spoilt_by_update
 from tasks import Score
 
 
@@ -94,13 +95,14 @@ class LitModel(L.LightningModule):
         optimizer.zero_grad()
         self.manual_backward(processes.shared(own.loss * weight, self.model.parameters()))
         loss, score = processes.together(own, weight, len(batch.ticks))
-        clipped = clip_gradients(self.named_parameters(), loss, recipe.clip, recipe.clip_at)
+        clipped = clip_gradients(self.model.named_parameters(), loss, recipe.clip, recipe.clip_at)
         offender = clipped.offender
         if offender is not None:
             offender = cause(self.model, self.kept.optimizer, batch, noise) or offender
             optimizer.zero_grad()  # a step without gradients touches nothing
         optimizer.step()
-        self.progress = after_update(self.config.curriculum, self.progress, draw.stage, score.error)
+        error = score.error if offender is None else math.nan  # a batch that taught nothing says nothing of the stage
+        self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error)
         self.keep(offender)
         skipped = self.skips.in_a_row > 0
         if self.progress.updates % self.config.trainer.log_every == 0 or self.progress.updates == 1 or skipped:
@@ -115,12 +117,12 @@ class LitModel(L.LightningModule):
     def keep(self, offender: str | None) -> None:
         """Keep what is there now, or, where it is not finite or there is an offender already, go back to what was kept before."""
         if offender is None:
-            spoilt_by = self.spoilt()
-            if spoilt_by is None:
+            found = processes.agreed(spoilt_by_update(self.model, self.kept.optimizer), self.device)
+            if found is None:
                 self.kept.take(self.progress.updates)
                 self.skips = self.skips._replace(in_a_row=0)
                 return
-            offender = f"{spoilt_by}, made by the update"
+            offender = f"{found}, after the update"
         self.kept.restore()
         self.kept.updates = self.progress.updates
         self.skips = Skips(self.skips.total + 1, self.skips.in_a_row + 1, offender)
@@ -132,14 +134,13 @@ class LitModel(L.LightningModule):
 
     def mend(self) -> None:
         """Before a validation or a checkpoint: go back where something has spoilt weights or moments since they were kept."""
-        offender = self.spoilt()
+        self.undo(processes.agreed(spoilt(self.model, self.kept.optimizer), self.device))
+
+    def undo(self, offender: str | None) -> None:
+        """Go back, between updates, where there is an offender: nothing but the offender is lost, and it is counted."""
         if offender is not None:
             self.kept.restore()
             self.skips = self.skips._replace(total=self.skips.total + 1, offender=offender)
-
-    def spoilt(self) -> str | None:
-        """The first weight or moment that is not finite, in any process."""
-        return processes.agreed(spoilt(self, self.kept.optimizer), self.device)
 
     def noise(self, inputs: Tensor) -> Tensor | None:
         """Noise [B T K] of this update, a pure function of (seed, update), or None while there is none."""
@@ -180,8 +181,9 @@ class LitModel(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log every length; `selection` picks best.ckpt: fewest bit errors first, then the lower loss."""
+        self.mend()  # pictures come next
         tallies, self.tallies = self.tallies, []
-        errors = [tally.score.error for tally in tallies]
+        errors = [tally.score.error if math.isfinite(tally.loss) else 1.0 for tally in tallies]  # what is no number is no answer
         loss, error = sum(tally.loss for tally in tallies) / len(tallies), sum(errors) / len(errors)
         exact = 1 - sum(t.score.wrong_sequences for t in tallies) / sum(len(t.score.due) for t in tallies)
         by_length = {f"length/{tally.length:04d}": e for tally, e in zip(tallies, errors)}
@@ -214,6 +216,17 @@ class LitModel(L.LightningModule):
         """One fixed validation sequence, run and recorded."""
         return self.model.show(self.task, "val", seed, self.task.probe_length)
 
+    def sound(self) -> dict[str, Any]:
+        """A checkpoint of nothing spoilt, for the one process that writes it: it asks no other.
+
+        Raises NotFiniteError where even what was kept is spoilt.
+        """
+        self.undo(spoilt(self.model, self.kept.optimizer))
+        offender = spoilt(self.model, self.kept.optimizer)
+        if offender is not None:
+            raise NotFiniteError(f"{offender}, and its copy too")
+        return self.checkpoint()
+
     def checkpoint(self) -> dict[str, Any]:
         """What a run needs to go on exactly, in plain values and tensors: such a file is safe to load."""
         solved = (self.solved_length, self.solved_in_a_row)
@@ -241,3 +254,6 @@ class LitModel(L.LightningModule):
             raise UserError(
                 f"it holds no moments of optimizer={name}; allowed: a checkpoint of a run that trained with it"
             ) from None
+        offender = spoilt(self.model, self.kept.optimizer)
+        if offender is not None:
+            raise UserError(f"it cannot be gone on from: {offender}; allowed: a checkpoint of finite numbers")
