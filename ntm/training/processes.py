@@ -95,7 +95,8 @@ def together(own: Learned, weight: float, size: int) -> Learned:
 
 def agreed(offender: str | None, device: torch.device) -> str | None:
     """The offender that this process has found, or that another one has: then all of them have one."""
-    return offender or ("something in another process" if found_by_any(offender is not None, device) else None)
+    found = found_by_any(offender is not None, device)  # asked by all of them, those too that know it already
+    return offender or ("something in another process" if found else None)
 
 
 def found_by_any(flag: bool, device: torch.device) -> bool:
