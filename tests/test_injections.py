@@ -151,6 +151,21 @@ def test_a_flipped_bit_of_a_second_moment(run, monkeypatch, capsys, bit):
     assert told() == ({5: "negative exp_avg_sq output.bias, after the update"} if bit == 31 else {})
 
 
+def test_a_flipped_sign_of_a_count(run, monkeypatch, capsys):
+    update = LitModel.update
+
+    def flipping(self, draw, optimizer):
+        if self.progress.updates == 4:
+            *_, (_, last) = self.model.named_parameters()
+            self.kept.optimizer.state[last]["step"].neg_()  # torch's Adam raises then
+        return update(self, draw, optimizer)
+
+    monkeypatch.setattr(LitModel, "update", flipping)
+    assert command(run, capsys, *WORDS["gru"], "trainer.max_steps=12", "run_dir=run") == (0, "")
+    assert all_finite()["last.ckpt"]["ntm"]["skips"] == {"total": 1, "in_a_row": 0, "offender": "negative step output.bias"}
+    assert told() == {5: "negative step output.bias"}
+
+
 def test_a_moment_that_is_spoilt_in_its_copy_too_ends_the_run_and_is_not_saved(run, monkeypatch, capsys):
     update = LitModel.update
 

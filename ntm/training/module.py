@@ -19,7 +19,7 @@ from ntm.training.curriculum import Progress, after_update, learning_rate
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
-from ntm.training.snapshot import Snapshot, spoilt, spoilt_by_update
+from ntm.training.snapshot import Snapshot, miscounted, spoilt, spoilt_by_update
 from tasks import Score
 
 
@@ -100,6 +100,8 @@ class LitModel(L.LightningModule):
         if offender is not None:
             offender = cause(self.model, self.kept.optimizer, batch, noise) or offender
             optimizer.zero_grad()  # a step without gradients touches nothing
+        if miscounted(self.kept.optimizer):  # in this process; what it goes back to is what the others have
+            self.undo(spoilt(self.model, self.kept.optimizer))
         optimizer.step()
         error = score.error if offender is None else math.nan  # a batch that taught nothing says nothing of the stage
         self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error)

@@ -55,6 +55,11 @@ def spoilt_by_update(module: nn.Module, optimizer: Optimizer) -> str | None:
     return None if bool(torch.isfinite(norm)) else spoilt(module, optimizer)  # squares may overflow, and all be well
 
 
+def miscounted(optimizer: Optimizer) -> bool:
+    """Whether a count of updates is below zero: torch's Adam would not even make NaN of it, but raise."""
+    return any(bool(state["step"] < 0) for state in optimizer.state.values() if "step" in state)
+
+
 def numbers(module: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, str, Tensor]]:
     """Every moment and weight: whose it is, what it is, and the tensor."""
     for name, p in module.named_parameters():
