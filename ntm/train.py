@@ -99,6 +99,8 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             stop(1, f"{error}; {how_to_go_on(folder)}")
         except NonFiniteError as error:
             stop(1, f"{error}; the weights before it are in {folder / runs.LAST}")
+        except files.NotFiniteError as error:
+            stop(1, f"after update {module.progress.updates}, spoilt: {error}; {how_to_go_on(folder)}")
         except OSError as error:
             stop(1, f"{folder} cannot be written ({error.strerror}); {how_to_go_on(folder)}")
         except ends.Ended as ended:
@@ -109,7 +111,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
 def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder: Path | None, console: Console) -> None:
     """Updates until the run is over, and its last checkpoint, where there is a folder for it.
 
-    Raises NonFiniteError, OSError, LostError, and Ended where somebody asks.
+    Raises NonFiniteError, NotFiniteError, OSError, LostError, and Ended where somebody asks.
     """
     quiet()
     trainer = build_trainer(config, cluster, folder, console, module.progress.updates)
@@ -117,7 +119,7 @@ def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder:
     with processes.to_the_end(), told_once():
         trainer.fit(module, datamodule=TaskData(config, lambda: module.progress))
     if folder is not None:
-        files.save(folder / runs.LAST, module.checkpoint())
+        files.save(folder / runs.LAST, module.sound())
     ends.watch.held = False
     if ends.watch.asked is not None:
         ends.watch.leave()

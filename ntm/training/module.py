@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from ntm.config import Config, build, plain, validate
 from ntm.errors import UserError
+from ntm.files import NotFiniteError
 from ntm.models import Learned, Shown
 from ntm.training import processes
 from ntm.training.clipping import Clipped, clip_gradients
@@ -18,7 +19,7 @@ from ntm.training.curriculum import Progress, after_update, learning_rate
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
-from ntm.training.snapshot import Snapshot, spoilt
+from ntm.training.snapshot import Snapshot, miscounted, spoilt, spoilt_by_update
 from tasks import Score
 
 
@@ -94,13 +95,16 @@ class LitModel(L.LightningModule):
         optimizer.zero_grad()
         self.manual_backward(processes.shared(own.loss * weight, self.model.parameters()))
         loss, score = processes.together(own, weight, len(batch.ticks))
-        clipped = clip_gradients(self.named_parameters(), loss, recipe.clip, recipe.clip_at)
+        clipped = clip_gradients(self.model.named_parameters(), loss, recipe.clip, recipe.clip_at)
         offender = clipped.offender
         if offender is not None:
             offender = cause(self.model, self.kept.optimizer, batch, noise) or offender
             optimizer.zero_grad()  # a step without gradients touches nothing
+        if miscounted(self.kept.optimizer):  # in this process; what it goes back to is what the others have
+            self.undo(spoilt(self.model, self.kept.optimizer))
         optimizer.step()
-        self.progress = after_update(self.config.curriculum, self.progress, draw.stage, score.error)
+        error = score.error if offender is None else math.nan  # a batch that taught nothing says nothing of the stage
+        self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error)
         self.keep(offender)
         skipped = self.skips.in_a_row > 0
         if self.progress.updates % self.config.trainer.log_every == 0 or self.progress.updates == 1 or skipped:
@@ -115,8 +119,8 @@ class LitModel(L.LightningModule):
     def keep(self, offender: str | None) -> None:
         """Keep what is there now, or, where it is not finite or there is an offender already, go back to what was kept before."""
         if offender is None:
-            spoilt_by = spoilt(self, self.kept.optimizer)
-            offender = None if spoilt_by is None else f"{spoilt_by}, made by the update"
+            found = spoilt_by_update(self.model, self.kept.optimizer)
+            offender = None if found is None else f"{found}, after the update"
         offender = processes.agreed(offender, self.device)
         if offender is None:
             self.kept.take(self.progress)
@@ -133,7 +137,10 @@ class LitModel(L.LightningModule):
 
     def mend(self) -> None:
         """Before a validation or a checkpoint: go back where something has spoilt weights or moments since they were kept."""
-        offender = processes.agreed(spoilt(self, self.kept.optimizer), self.device)
+        self.undo(processes.agreed(spoilt(self.model, self.kept.optimizer), self.device))
+
+    def undo(self, offender: str | None) -> None:
+        """Go back, between updates, where there is an offender: nothing but the offender is lost, and it is counted."""
         if offender is not None:
             self.kept.restore()
             self.skips = self.skips._replace(total=self.skips.total + 1, offender=offender)
@@ -177,8 +184,9 @@ class LitModel(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log every length; `selection` picks best.ckpt: fewest bit errors first, then the lower loss."""
+        self.mend()  # pictures come next
         tallies, self.tallies = self.tallies, []
-        errors = [tally.score.error for tally in tallies]
+        errors = [tally.score.error if math.isfinite(tally.loss) else 1.0 for tally in tallies]  # what is no number is no answer
         loss, error = sum(tally.loss for tally in tallies) / len(tallies), sum(errors) / len(errors)
         exact = 1 - sum(t.score.wrong_sequences for t in tallies) / sum(len(t.score.due) for t in tallies)
         by_length = {f"length/{tally.length:04d}": e for tally, e in zip(tallies, errors)}
@@ -211,6 +219,17 @@ class LitModel(L.LightningModule):
         """One fixed validation sequence, run and recorded."""
         return self.model.show(self.task, "val", seed, self.task.probe_length)
 
+    def sound(self) -> dict[str, Any]:
+        """A checkpoint of nothing spoilt, for the one process that writes it: it asks no other.
+
+        Raises NotFiniteError where even what was kept is spoilt.
+        """
+        self.undo(spoilt(self.model, self.kept.optimizer))
+        offender = spoilt(self.model, self.kept.optimizer)
+        if offender is not None:
+            raise NotFiniteError(f"{offender}, and its copy too")
+        return self.checkpoint()
+
     def checkpoint(self) -> dict[str, Any]:
         """What a run needs to go on exactly, in plain values and tensors: such a file is safe to load."""
         solved = (self.solved_length, self.solved_in_a_row)
@@ -239,3 +258,6 @@ class LitModel(L.LightningModule):
             raise UserError(
                 f"it holds no moments of optimizer={name}; allowed: a checkpoint of a run that trained with it"
             ) from None
+        offender = spoilt(self.model, self.kept.optimizer)
+        if offender is not None:
+            raise UserError(f"it cannot be gone on from: {offender}; allowed: a checkpoint of finite numbers")

@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -67,14 +67,15 @@ class Saving(Checkpoint):
         at_its_end = module.owes_validation and module.progress.updates >= module.config.trainer.max_steps
         if not isinstance(exception, OSError) and not half_validated and not at_its_end:
             module.back_to_whole()
-            self.write(trainer, module, self.last)
+            with suppress(files.NotFiniteError):  # what is on the disk is better, and the exception is told
+                self.write(trainer, module, self.last)
 
     def write(self, trainer: L.Trainer, module: LitModel, path: Path | None) -> None:
         """One checkpoint; what has been logged is on the disk before it."""
         for logger in trainer.loggers:
             logger.save()
         if path is not None:
-            files.save(path, module.checkpoint())
+            files.save(path, module.sound())
 
 
 def end_if_asked(module: LitModel) -> None:

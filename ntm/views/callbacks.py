@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from ntm.models import Signal
-from ntm.training.module import LitModel
+from ntm.training.module import LitModel, NonFiniteError
 from ntm.views.render import pictures
 
 PROBE_SEED = 2014
@@ -24,6 +24,7 @@ class Probe(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: LitModel) -> None:
         """Lay the scalars out in TensorBoard's custom-scalars tab."""
+        self.told = module.skips.total
         lengths = [f"length/{n:04d}" for n in module.task.val_lengths]
         layout = {
             "learning": {
@@ -48,15 +49,30 @@ class Probe(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: LitModel, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The picture of the beginning, and the name of what made an update be skipped."""
-        if module.skips.in_a_row:
-            for logger in tensorboards(trainer):
-                logger.experiment.add_text("grad/first_offender", module.skips.offender, module.progress.updates)
+        self.tell(trainer, module)
         if module.progress.updates == 1:
             self.show(trainer, module)
 
     def on_validation_end(self, trainer: L.Trainer, module: LitModel) -> None:
         """The picture of now."""
+        self.tell(trainer, module)
         self.show(trainer, module)
+
+    def on_train_end(self, trainer: L.Trainer, module: LitModel) -> None:
+        """The name of what was found after the latest update."""
+        self.tell(trainer, module)
+
+    def on_exception(self, trainer: L.Trainer, module: LitModel, exception: BaseException) -> None:
+        """The name of what ended the run."""
+        if isinstance(exception, NonFiniteError):
+            self.tell(trainer, module)
+
+    def tell(self, trainer: L.Trainer, module: LitModel) -> None:
+        """Name what was not finite, where something was since this was asked before."""
+        if module.skips.total > self.told:
+            for logger in tensorboards(trainer):
+                logger.experiment.add_text("grad/first_offender", module.skips.offender, module.progress.updates)
+        self.told = module.skips.total
 
     def show(self, trainer: L.Trainer, module: LitModel) -> None:
         """Log pictures, scalars and one readable line of the probe sequence."""

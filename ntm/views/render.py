@@ -86,7 +86,8 @@ def down(p: Panel) -> int:
 
 def heat(p: Panel, across: int, down: int) -> Image.Image:
     """The heatmap alone; what is not a number is drawn in red."""
-    spread = (p.values - p.low) / ((p.high - p.low) or 1.0)
+    with np.errstate(all="ignore"):  # infinities between infinities
+        spread = (p.values - p.low) / ((p.high - p.low) or 1.0)
     colours = COLOURS[(np.nan_to_num(spread).clip(0, 1) * 255).astype(np.uint8)]
     colours[~np.isfinite(p.values)] = PHASE
     return Image.fromarray(colours.repeat(down, axis=0).repeat(across, axis=1))
