@@ -102,8 +102,16 @@ class Model(nn.Module, ABC):
         return task.score(self.logits(batch, room or self.room_for(task.room(length))), batch)
 
     def logits(self, batch: Batch, room: int | None) -> Tensor:
-        """Logits [B T O] of a batch: all that is kept of a tick where the model goes on."""
-        return torch.cat([output.logits for _, output in self.pieces(batch, room)], dim=1)
+        """Logits [B T O] of a batch: all that is kept of a tick where the model goes on.
+
+        Their place is made once: small pieces that stay between large ones that go would hold the memory of both.
+        """
+        logits = torch.empty(0)
+        for start, output in self.pieces(batch, room):
+            if not start:
+                logits = output.logits.new_empty(len(batch.ticks), batch.inputs.shape[1], output.logits.shape[-1])
+            logits[:, start : start + output.logits.shape[1]] = output.logits
+        return logits
 
     def pieces(self, batch: Batch, room: int | None, record: bool = False) -> Iterator[tuple[int, Output]]:
         """The run of a batch, `PIECE` ticks at a time where the model goes on, each with its first tick."""
