@@ -9,6 +9,7 @@ import copy
 import logging
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +24,7 @@ from ntm import files, runs, sizes
 from ntm.command import command
 from ntm.config import SHORT, Config, name_of, parse, plain
 from ntm.errors import UserError
-from ntm.evaluate import evaluate, table
+from ntm.evaluate import evaluate, rows_of, table
 from ntm.training import processes
 from ntm.training.data import TaskData
 from ntm.training.loops import set_counters
@@ -45,12 +46,43 @@ def parsed(values: dict[str, Any]) -> Config:
 
 def check(config: Config) -> None:
     """Raise UserError where a run could not begin on this machine."""
-    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+    trainer = config.trainer
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if trainer.accelerator == "gpu" and not gpus:
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
+    if gpus and trainer.accelerator != "cpu" and trainer.devices > gpus:
+        raise UserError(f"trainer.devices={trainer.devices}: torch finds {gpus} GPU(s) here; allowed: at most that")
+    for key, rows in (("batch_size", trainer.batch_size), ("val_sequences", trainer.val_sequences)):
+        if rows < trainer.processes:
+            told = f"trainer.{key}={rows}: fewer than processes (trainer.devices={trainer.devices}"
+            raise UserError(f"{told} x trainer.num_nodes={trainer.num_nodes}); allowed: at least {trainer.processes}")
     sizes.check_training(config)
+    longest = max(config.task.test_lengths)
+    rows = rows_of(config.task, longest, trainer.val_sequences)
+    sizes.check_run(config, f"task.test_lengths={list(config.task.test_lengths)}", rows, longest, None)
 
 
-@command("train", lambda values: check(parsed(values)))
+def check_sweep(runs_of_sweep: Iterable[dict[str, Any]]) -> None:
+    """Raise UserError where one of the runs of a sweep could not begin, or two of them would be in one folder."""
+    taken: set[tuple[str, str]] = set()
+    for values in runs_of_sweep:
+        config = parsed(values)
+        processes.environment(config.trainer)
+        check(config)
+        for key in runs.RUN_KEYS:
+            if values[key] is None:
+                continue
+            where = key, str(values[key])
+            if where in taken:
+                raise UserError(f"{key}={values[key]}: two runs of this sweep have it; allowed: one for each, as runs/${{seed}}")
+            taken.add(where)
+        if values["run_dir"] is not None:
+            runs.check_free("run_dir", Path(str(values["run_dir"])), "a new folder")
+        if values["resume"] is not None:
+            runs.find("resume", str(values["resume"]), prefer=runs.LAST)
+
+
+@command("train", check_sweep)
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check everything, then make the run's folder, train, and show what was learned."""
     run_dir, resume = values["run_dir"], values["resume"]
