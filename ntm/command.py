@@ -17,6 +17,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
@@ -80,6 +81,8 @@ def command(
                 sys.exit(1)
 
         def main() -> None:
+            nonlocal begun
+            begun = False
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
             try:
                 with ExitStack() as patched:
@@ -188,7 +191,8 @@ def runs_of_sweep(name: str) -> Iterator[dict[str, Any]]:
     """The configuration of every run of a sweep, to be looked at before the first one begins; raises what a single run would."""
     words = [word for word in get_args_parser().parse_args().overrides if not word.startswith("hydra")]
     parsed = OverridesParser.create().parse_overrides(words)
-    odd = next((word for word, one in zip(words, parsed) if one.is_sweep_override() and not one.is_discrete_sweep()), None)
+    unlisted = (word for word, one in zip(words, parsed) if isinstance(one.value(), Glob) or one.is_interval_sweep())
+    odd = next(unlisted, None)
     if odd is not None:
         raise UserError(f"{odd}: cannot be listed; allowed: values with commas, or range(0,3)")
     choices = [list(word.sweep_string_iterator()) if word.is_sweep_override() else [None] for word in parsed]

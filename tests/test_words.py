@@ -1,4 +1,4 @@
-"""Wrong command lines, each kind once wrong itself: one line, exit code 2, nothing made. tests/torture/words.py types more of them."""
+"""Wrong command lines, each kind once answered wrongly: one line, exit code 2, nothing made. tests/torture/words.py types more."""
 
 import os
 import time
