@@ -1,82 +1,87 @@
 """The command line of every command: the only file that knows Hydra. One line per user's mistake, exit code 2."""
 
 import itertools
+import math
 import os
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any, NoReturn
 from unittest import mock
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from ntm.config import SHORT
 from ntm.ends import Ended, watch
 from ntm.errors import UserError
-
-HERE = Path(__file__).resolve().parent
-CONFIG_DIR = next(folder for folder in (HERE.parent / "configs", HERE / "configs") if (folder / "train.yaml").exists())
-
-TEXTS = ("turing", "machine", "input", "simulate", "run", "reference", "resume", "run_dir", "export", "json", "png")
-"""Keys that are texts whatever they look like: `input=0110` is no number, `input=1,0` no list."""
-
-OWN_FOLDER = {"--config-dir", "-cd"}
-"""Options of Hydra's that add a folder of the user's own choices."""
+from ntm.words import ALLOWED, CONFIG_DIR, TEXTS, sweeps
 
 LONGEST = 1000
 """Characters of the one line about a mistake."""
 
-OPTIONAL = ("experiment", "debug", "")
-"""Groups of which nothing need be chosen."""
+RUNS = 1000
+"""Runs of one sweep: each is composed and checked before the first begins."""
 
 
 def command(
-    name: str, check: Callable[[dict[str, Any]], object] = lambda values: None
+    name: str, check: Callable[[Iterable[dict[str, Any]]], object] | None = None
 ) -> Callable[[Callable[[dict[str, Any], list[str]], None]], Callable[[], None]]:
     """Decorate `body(values, overrides)` to be run with `configs/<name>.yaml` and the command line's overrides.
 
-    `values` is the composed configuration as plain dicts and lists. `check(values)` raises UserError where a run of a sweep could
-    not even begin.
+    `values` is the composed configuration as plain dicts and lists. `check([values, ...])` raises UserError where one of the
+    runs of a sweep could not even begin; a command without it sweeps over nothing.
     """
 
     def decorate(body: Callable[[dict[str, Any], list[str]], None]) -> Callable[[], None]:
         begun = False  # from then on, an exception is our own mistake
-        given: list[str] = []  # words as they were typed
+        typed: list[str] = []  # words
 
         @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)
         def composed(config: DictConfig) -> None:
             nonlocal begun
-            sys.argv[1:] = given  # Lightning starts further processes with them
-            words = [unquoted(word) for word in HydraConfig.get().overrides.task]
+            sys.argv[1:] = typed  # Lightning starts further processes with them
             try:
+                given = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # or ${...} in it would count
+                assert isinstance(given, list)
+                words = [unquoted(str(word)) for word in given]
                 values = plain_values(config)
-                refuse_added(words, values, name)
+                refuse_other_keys(words, values, name)
                 begun = True
                 body(values, words)
             except (UserError, OmegaConfBaseException) as error:  # here: what leaves this function, Hydra comments on
                 fail(name, one_line(error, name))
+            except (MemoryError, RuntimeError) as error:
+                if not is_of_memory(error):
+                    raise
+                print(f"ntm.{name}: stopped: there is not enough memory left; allowed: smaller sizes", file=sys.stderr)
+                sys.exit(1)
 
         def main() -> None:
+            nonlocal begun
+            begun = False
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints its own page about an exception
-            check_choices(name)
-            sweep = {"-m", "--multirun"} & set(sys.argv)
-            given[:] = sys.argv[1:]
-            if sweep:  # commas list values to sweep over; argparse wants the option before them
-                sys.argv[1:] = ["-m", *(word for word in sys.argv[1:] if word not in sweep)]
-            else:
-                sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
+            typed[:] = sys.argv[1:]
             try:
-                with watch, mock.patch.object(ArgumentParser, "error", lambda _, message: fail(name, message)):
-                    if sweep:
-                        check_sweep(name, check)
+                with ExitStack() as patched:
+                    patched.enter_context(watch)
+                    patched.enter_context(mock.patch.object(ArgumentParser, "error", lambda _, message: fail(name, message)))
+                    # Or options and words would have to be typed in argparse's order.
+                    patched.enter_context(mock.patch.object(ArgumentParser, "parse_args", ArgumentParser.parse_intermixed_args))
+                    if sweeps(check is not None):  # commas list values to sweep over
+                        assert check is not None
+                        check(runs_of_sweep(name))
+                    else:
+                        sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
                     composed()
             except Ended as ended:
                 print(f"ntm.{name}: stopped by {ended}", file=sys.stderr)
@@ -100,37 +105,43 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def refuse_added(words: list[str], values: dict[str, Any], name: str) -> None:
-    """Raise UserError where a word has added a key that the command does not know."""
-    if any(word.startswith("+") for word in words):
+def is_of_memory(error: Exception) -> bool:
+    """Whether an exception says that there is no memory left: Python's, torch's for the CPU, torch's for a GPU."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
+
+
+def refuse_other_keys(words: list[str], values: dict[str, Any], name: str) -> None:
+    """Raise UserError where a word has added a key that the command does not know, or taken one away."""
+    if any(word.startswith(("+", "~")) for word in words):
         known = defaults(name, [])
         unknown = next((key for key in values if key not in known and key not in SHORT), None)
         if unknown is not None:
             raise UserError(f"{unknown}={values[unknown]}: no such key; allowed: {', '.join(known)}")
+        missing = next((key for key in known if key not in values), None)
+        if missing is not None:
+            raise UserError(f"{missing}=null: must be given; allowed: {missing}=<value>")
 
 
-def check_choices(name: str) -> None:
-    """End with one line where a group's choice is none of its files: Hydra would raise a bare ValueError, or say nothing."""
-    for word in sys.argv[1:]:
-        group, _, choice = word.partition("=")
-        choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
-        if group not in OPTIONAL and choices and choice in ("", "null"):
-            fail(name, f"{word}: must be given; allowed: {', '.join(choices)}")
-        numeric = choices and re.match(r"[-+.\d]", choice)
-        # A recipe is optional: Hydra would take none at all for one that is not there.
-        missing = group == "recipe" and set(choice.split(",")) - set(choices) and not OWN_FOLDER & set(sys.argv)
-        if numeric or missing:
-            fail(name, f"{word}: no such {group}; allowed: {', '.join(choices)}")
-
-
-def check_sweep(name: str, check: Callable[[dict[str, Any]], object]) -> None:
-    """Compose and check every run of a sweep before the first one begins; raises what a single run would."""
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+def runs_of_sweep(name: str) -> Iterator[dict[str, Any]]:
+    """The configuration of every run of a sweep, to be looked at before the first one begins; raises what a single run would."""
+    words = [word for word in get_args_parser().parse_args().overrides if not word.startswith("hydra")]
     parsed = OverridesParser.create().parse_overrides(words)
-    sweeps = [list(word.sweep_string_iterator()) if word.is_sweep_override() else [None] for word in parsed]
-    for chosen in itertools.product(*sweeps):
+    unlisted = (word for word, one in zip(words, parsed) if isinstance(one.value(), Glob) or one.is_interval_sweep())
+    odd = next(unlisted, None)
+    if odd is not None:
+        raise UserError(f"{odd}: cannot be listed; allowed: values with commas, or range(0,3)")
+    choices = [list(word.sweep_string_iterator()) if word.is_sweep_override() else [None] for word in parsed]
+    count = math.prod(map(len, choices))
+    if count > RUNS:
+        raise UserError(f"-m: {count:,} runs; allowed: at most {RUNS:,}")
+    # Every choice once, before every combination: a wrong one is found soon.
+    each = [tuple(values[n % len(values)] for values in choices) for n in range(max(map(len, choices), default=1))]
+    for chosen in dict.fromkeys(itertools.chain(each, itertools.product(*choices))):
         pairs = zip(words, parsed, chosen)
-        check(defaults(name, [word if value is None else f"{one.get_key_element()}={value}" for word, one, value in pairs]))
+        line = [word if value is None else f"{one.get_key_element()}={value}" for word, one, value in pairs]
+        values = defaults(name, line)
+        refuse_other_keys(line, values, name)
+        yield values
 
 
 def quoted(word: str) -> str:
@@ -162,24 +173,51 @@ def defaults(name: str, choices: list[str]) -> dict[str, Any]:
 def fail(name: str, message: str) -> NoReturn:
     """End the command with exit code 2 and one line."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
-    print(f"ntm.{name}: error: {line[:LONGEST]}", file=sys.stderr)
+    if len(line) > LONGEST:  # the key stands at its beginning, what is allowed at its end
+        line = f"{line[: LONGEST // 3]} ... {line[-LONGEST // 2 :]}"
+    print(f"ntm.{name}: error: {line}", file=sys.stderr)
     sys.exit(2)
 
 
 def one_line(error: Exception, name: str) -> str:
     """The key, the value and what is allowed, from an exception of ours or of Hydra's."""
+    said = " ".join(str(error).split())
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={choice}: no such {group}; allowed: {', '.join(error.options)}"
-    refused = re.match(r"Could not (?:override|append to config) '([^']*)'", str(error))
-    if refused:
-        given = next((unquoted(text) for text in sys.argv[1:] if text.lstrip("+~").startswith(refused[1])), refused[1])
-        return f"{given}: no such key; allowed: {allowed_beside(name, refused[1])}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read; allowed: key=value, lists as [1,2]"
-    return " ".join(str(error).split())
+        return f"{error.override}: cannot be read; allowed: key=value, lists as [1,2], odd texts as \"key='value'\""
+    if isinstance(error, RecursionError):
+        return f"{max(sys.argv[1:], key=len)}: cannot be read; allowed: fewer brackets"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}; allowed: {ALLOWED}"
+    known = re.search(r"'([^']*)'", said)
+    key = known[1].partition("=")[0].lstrip("+~") if known else ""
+    given = next((unquoted(word) for word in sys.argv[1:] if key and word.lstrip("+~").startswith(key)), None)
+    if isinstance(error, InterpolationResolutionError):
+        given = next((unquoted(word) for word in sys.argv[1:] if "$" in word), None)
+        return (
+            f"{given or said}: names nothing that is there; allowed: ${{key}} of another key, as ${{seed}}, or \\${{...}} as a text"
+        )
+    if said.startswith("Multiple values for"):
+        group = said.removeprefix("Multiple values for ").partition(".")[0]
+        return f"{group}: chosen twice, here and by default; allowed: {group}=<choice> without +"
+    if given is None:
+        return f"{said}; allowed: {ALLOWED}"
+    if said.startswith("Ambiguous value"):
+        return f"{given}: several values; allowed: one, a list as [a,b], or -m for several runs"
+    plain = given.lstrip("+~")
+    if "An item is already at" in said or "force-add of config groups" in said:
+        return f"{given}: this key is there already; allowed: {plain}"
+    if said.startswith("Could not delete"):
+        return f"{given}: nothing there to be taken away; allowed: {allowed_beside(name, key)}"
+    if key == "turing" and name == "train" and said.startswith("Could not override"):
+        return f"{given}: no such key; allowed with task=turing only"
+    if said.startswith(("Could not override", "Could not append")):
+        return f"{given}: no such key; allowed: {allowed_beside(name, key)}"
+    return f"{given}: {said}; allowed: {ALLOWED}"
 
 
 def allowed_beside(name: str, key: str) -> str:

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from ntm.errors import UserError
 from ntm.models import MODELS, Model, ModelConfig
 from tasks import TASKS, Task
-from tasks.fields import STRICT, Count, Few, Fraction, NotNegative, Positive, Seed
+from tasks.fields import STRICT, Count, Fraction, Many, NotNegative, Positive, Seed
 
 
 def rising(stages: tuple[int, ...]) -> tuple[int, ...]:
@@ -74,9 +74,9 @@ class TrainerConfig:
     stop_when_solved: bool  # end when val_patience validations in a row are without an error
     val_patience: Count
     accelerator: Literal["auto", "cpu", "gpu"]
-    threads: Few  # of torch on the CPU, in each process; these tensors are small
-    devices: Few = 1  # processes on each machine; each takes its rows of every batch
-    num_nodes: Few = 1  # machines
+    threads: Many  # of torch on the CPU, in each process; these tensors are small
+    devices: Many = 1  # processes on each machine; each takes its rows of every batch
+    num_nodes: Many = 1  # machines
     strategy: Literal["auto", "ddp"] = "auto"  # of several processes: Lightning's name
 
     @property
@@ -153,8 +153,10 @@ def validate(kind: Any, raw: Any, where: str, short: dict[str, str] | None = Non
     if first["type"] == "union_tag_invalid":
         tag = first["ctx"]
         raise UserError(f"{key}.{tag['discriminator'].strip(chr(39))}={tag['tag']}: allowed: {tag['expected_tags']}")
-    value = "" if first["type"] in ("missing", "missing_argument") else f"={first['input']}"
-    raise UserError(f"{key}{value}: {said(first)}")
+    if first["type"] in ("missing", "missing_argument"):
+        raise UserError(f"{key}: must be given; allowed: {key}=<value>")
+    beside = f"; allowed: {', '.join(siblings(raw, first['loc']))}" if first["type"] == "unexpected_keyword_argument" else ""
+    raise UserError(f"{key}={first['input']}: {said(first)}{beside}")
 
 
 def path_of(raw: Any, loc: tuple[int | str, ...]) -> list[str]:
@@ -168,16 +170,44 @@ def path_of(raw: Any, loc: tuple[int | str, ...]) -> list[str]:
     return path
 
 
+def siblings(raw: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """The keys beside the one at an error's place."""
+    for part in loc[:-1]:
+        raw = raw[part] if isinstance(raw, dict) and part in raw else raw
+    return [str(key) for key in raw if key != loc[-1]]
+
+
+WORDS = {
+    "Value error, ": "",
+    "Unexpected keyword argument": "no such key",
+    "Input should be": "allowed:",
+    "Tuple should have": "allowed: a list with",
+    " after validation, not": ", not",
+    "a valid integer": "an integer",
+    "a valid number": "a number",
+    "a valid tuple": "a list, as [1,2]",
+    "a valid boolean": "a boolean, true or false",
+    "a valid string": "a text",
+    "a valid dictionary or object to extract fields from": "keys, as {key: value}",
+    ", unable to parse string as a number": "",
+    ", unable to parse string as an integer": "",
+    ", unable to interpret input": "",
+}
+"""What pydantic says, and we."""
+
+
 def said(error: ErrorDetails) -> str:
     """pydantic's words, as ours."""
-    message = error["msg"].removeprefix("Value error, ").replace("Unexpected keyword argument", "no such key")
+    message = error["msg"]
+    for theirs, ours in WORDS.items():
+        message = message.replace(theirs, ours)
     return f"{message[0].lower()}{message[1:]}"
 
 
 def spoken(key: str, overrides: list[str]) -> str:
     """The name by which the command line speaks of `key`: another one, where that was typed."""
     typed = {word.partition("=")[0] for word in overrides}
-    return next((short for short, long in SHORT.items() if long == key and short in typed), key)
+    return next((short for short, long in SHORT.items() if long == key and short in typed and key not in typed), key)
 
 
 def plain(config: Config) -> dict[str, Any]:

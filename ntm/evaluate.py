@@ -85,8 +85,9 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         if room is not None and room < task.room(length):
             needed = f"too few for length {length} of this task, which needs at least {task.room(length)}"
             raise UserError(f"{room_key}={room}: {needed}")
-        key = f"lengths={length}" if room is None else f"lengths={length}, {room_key}={room}"
-        sizes.check_run(loaded.config, key, rows_of(task, length, sequences), length, room)
+    longest = max(lengths)
+    key = f"lengths={longest}" if room is None else f"lengths={longest}, {room_key}={room}"
+    sizes.check_run(model, task, key, rows_of(task, longest, sequences), longest, room)
     torch.set_num_threads(loaded.config.trainer.threads)
 
     results = []

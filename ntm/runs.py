@@ -2,9 +2,10 @@
 
 import hashlib
 import itertools
+import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,19 +59,34 @@ def new_folder(task: str, run_dir: str | None) -> Path:
 
 def take(key: str, folder: Path, allowed: str) -> Path:
     """The folder, made if it is not there; raises UserError, naming `key`, where it is not empty or cannot be written to."""
-    if folder == Path():
-        raise UserError(f"{key}=: must be given; allowed: {allowed}")
+    check_free(key, folder, allowed)
+    folder = Path(os.path.normpath(folder))  # a/../b would make a as well
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        existed = folder.is_dir()
-        if existed and any(path.name not in UNFINISHED for path in folder.iterdir()):
-            raise UserError(f"{key}={folder}: not empty; allowed: {allowed}")
-        folder.mkdir(parents=True, exist_ok=existed)
+        folder.mkdir(parents=True, exist_ok=not made)
         trial = folder / ".trial"
         trial.touch()
         trial.unlink()
     except OSError as error:
+        for path in [] if isinstance(error, FileExistsError) else made:  # the deepest first; another process's is not ours
+            with suppress(OSError):
+                path.rmdir()
         raise UserError(f"{key}={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
     return folder
+
+
+def check_free(key: str, folder: Path, allowed: str) -> None:
+    """Raise UserError, naming `key`, where the folder is no name, a file, or not empty; makes nothing."""
+    folder = Path(os.path.normpath(folder))
+    try:
+        if folder.absolute() == Path.cwd():
+            raise UserError(f"{key}=: must be given (the folder you are in is none of its own); allowed: {allowed}")
+        if folder.is_dir() and any(path.name not in UNFINISHED for path in folder.iterdir()):
+            raise UserError(f"{key}={folder}: not empty; allowed: {allowed}")
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{key}={folder}: is a file and cannot be written to as a folder; allowed: {allowed}")
+    except OSError as error:
+        raise UserError(f"{key}={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
 
 
 @contextmanager

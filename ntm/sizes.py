@@ -4,7 +4,7 @@ Shapes are tried out on torch's device "meta", which computes them and holds no 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ from ntm.models import Model
 from tasks import Task
 
 NUMBER = 4  # bytes
-LONG = 10_000  # ticks or slots; with fewer, a model that is in memory already has enough of it
+PROCESS = 100_000_000  # bytes of Python, torch and Lightning that no two processes share
+NO_UPDATE = ("val_lengths", "test_lengths", "probe_length", "normal_repeats")
+"""Keys of tasks that say nothing about an update."""
+FEW = 64  # of memory, to see what a state takes
 FOREVER = 2**62  # bytes: more than torch can count
 
 
@@ -31,31 +34,36 @@ def check_training(config: Config) -> None:
         model = counted(lambda: build(config))
         weights = sum(p.numel() for p in model.parameters()) if isinstance(model, Model) else FOREVER
         refuse(largest(config), "weights, gradients, moments and copies need", 7 * NUMBER * weights)
-        longest = task.ticks(task.lengths[1])
-        update = trainer.batch_size * (trace_bytes(model, task, longest) + batch_bytes(task, longest))
+        stages = config.curriculum.stages
+        longest = (task.staged(stages[-1]) if stages else task).lengths[1]
+        update = trainer.batch_size * trace_bytes(model, task, task.ticks(longest)) + drawn_bytes(task, longest, trainer.batch_size)
         refuse(largest(config), "an update needs", update)
-        judged = max((*task.val_lengths, *task.test_lengths))
-        needed = trainer.val_sequences * run_bytes(model, task, judged, None)
-    refuse(f"trainer.val_sequences={trainer.val_sequences}, length {judged}", "a validation needs", needed)
+        judged = max(task.val_lengths)
+        key = f"trainer.val_sequences={trainer.val_sequences}, task.val_lengths={shortened(task.val_lengths)}"
+        refuse(key, "a validation needs", run_bytes(model, task, trainer.val_sequences, judged, None))
+        if task.probe_length > judged:
+            refuse(f"task.probe_length={task.probe_length}", "it needs", run_bytes(model, task, 1, task.probe_length, None))
+    refuse(f"trainer.devices={trainer.devices}", "these need", PROCESS * (trainer.devices - 1))
 
 
-def check_run(config: Config, key: str, rows: int, length: int, room: int | None) -> None:
+def check_run(model: Model, task: Task, key: str, rows: int, length: int, room: int | None) -> None:
     """Raise UserError, naming `key`, where running `rows` sequences of one length needs more memory than there is."""
-    with torch.device("meta"):
-        model = build(config)
-        room = room or model.room_for(config.task.room(length))
-        if max(config.task.ticks(length), room or 0) < LONG:
-            return
-        needed = rows * run_bytes(model, config.task, length, room)
-    refuse(key, f"{rows} sequence(s) at once need", needed)
+    needed = run_bytes(model, task, rows, length, room)
+    refuse(key, f"{rows} sequence{'s' * (rows > 1)} at once need{'s' * (rows == 1)}", needed)
 
 
 def largest(config: Config) -> str:
     """The three largest sizes of a configuration, as keys and values."""
     values = plain(config)
-    parts = {"task": values["task"], "model": values["model"], "trainer": {"batch_size": config.trainer.batch_size}}
+    asked = {key: value for key, value in values["task"].items() if key not in NO_UPDATE}
+    parts = {"task": asked, "model": values["model"], "trainer": {"batch_size": config.trainer.batch_size}}
     found = sorted(counts(parts), key=lambda found: -max(found[1]))
-    return ", ".join(f"{key}={list(value) if len(value) > 1 else value[0]}" for key, value in found[:3])
+    return ", ".join(f"{key}={shortened(value) if len(value) > 1 else value[0]}" for key, value in found[:3])
+
+
+def shortened(values: Sequence[int]) -> str:
+    """A list for people, who need not read all of a long one."""
+    return f"[{', '.join(map(str, values[:8]))}{', ...' if len(values) > 8 else ''}]"
 
 
 def counts(value: Any, key: str = "") -> list[tuple[str, list[int]]]:
@@ -92,20 +100,26 @@ def kept_bytes(model: Model, task: Task, ticks: int) -> int:
     return sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights)
 
 
-def run_bytes(model: Model, task: Task, length: int, room: int | None) -> int:
-    """Bytes of one sequence that is run and scored: its batch, and a model's state before and after a tick."""
-    room = room or model.room_for(task.room(length))
+def run_bytes(model: Model, task: Task, rows: int, length: int, room: int | None) -> int:
+    """Bytes of sequences of one length that are run and scored: their batch, and a model's state before and after a tick.
+
+    A state is measured with little room, and grows with it by a line through two sizes.
+    """
+    room = room or model.room_for(task.room(length)) or FEW
+    few, more = (counted(partial(state_bytes, model, task, some)) for some in (FEW, 2 * FEW))
+    return rows * 2 * (few + (more - few) * max(0, room - FEW) // FEW) + drawn_bytes(task, length, rows)
+
+
+def state_bytes(model: Model, task: Task, room: int) -> int:
+    """Bytes of the state of one sequence after a tick with so much room."""
     with torch.no_grad():
-        output: Any = counted(lambda: model(torch.zeros(1, 1, task.inputs), torch.tensor([1]), room=room))
-    if not hasattr(output, "state"):
-        return FOREVER
-    state = sum(t.numel() * NUMBER for t in tree_leaves(output.state) if isinstance(t, Tensor))
-    return 2 * state + batch_bytes(task, task.ticks(length))
+        output = model(torch.zeros(1, 1, task.inputs), torch.tensor([1]), room=room)
+    return sum(t.numel() * t.element_size() for t in tree_leaves(output.state) if isinstance(t, Tensor))
 
 
-def batch_bytes(task: Task, ticks: int) -> int:
-    """Bytes of one sequence as it is drawn, in float64."""
-    return 8 * ticks * (task.inputs + task.outputs + 1)
+def drawn_bytes(task: Task, length: int, rows: int) -> int:
+    """Bytes of sequences of one length: each as float32, and one that is being drawn."""
+    return NUMBER * rows * task.ticks(length) * (task.inputs + task.outputs + 1) + task.drawing(length)
 
 
 def counted(measure: Callable[[], Any]) -> Any:

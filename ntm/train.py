@@ -5,10 +5,10 @@ from ntm import ends
 if __name__ == "__main__":
     ends.leave_at_once("train")  # the imports below take seconds
 
-import copy
 import logging
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,21 +21,16 @@ from rich.console import Console
 
 from ntm import files, runs, sizes
 from ntm.command import command
-from ntm.config import SHORT, Config, name_of, parse, plain
+from ntm.config import Config, build, name_of, parse, plain
 from ntm.errors import UserError
-from ntm.evaluate import evaluate, table
+from ntm.evaluate import evaluate, rows_of, table
+from ntm.resuming import resumed
 from ntm.training import processes
 from ntm.training.data import TaskData
 from ntm.training.loops import set_counters
 from ntm.training.module import LitModel, NonFiniteError
 from ntm.training.saving import Saving, score_of, told_once
 from ntm.views.callbacks import Bar, Probe
-
-KEPT = ("task", "model", "seed")
-"""What a resumed run may not change: it would no longer be the same run."""
-
-CHANGEABLE = ("optimizer", "curriculum", "trainer")
-"""What it may."""
 
 
 def parsed(values: dict[str, Any]) -> Config:
@@ -45,15 +40,47 @@ def parsed(values: dict[str, Any]) -> Config:
 
 def check(config: Config) -> None:
     """Raise UserError where a run could not begin on this machine."""
-    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+    trainer = config.trainer
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if trainer.accelerator == "gpu" and not gpus:
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
-    if config.trainer.processes > 1 and {"-m", "--multirun"} & set(sys.argv):
-        told = f"trainer.devices={config.trainer.devices}, trainer.num_nodes={config.trainer.num_nodes}"
+    if gpus and trainer.accelerator != "cpu" and trainer.devices > gpus:
+        raise UserError(f"trainer.devices={trainer.devices}: torch finds {gpus} GPU(s) here; allowed: at most that")
+    for key, rows in (("batch_size", trainer.batch_size), ("val_sequences", trainer.val_sequences)):
+        if rows < trainer.processes:
+            told = f"trainer.{key}={rows}: fewer than processes (trainer.devices={trainer.devices}"
+            raise UserError(f"{told} x trainer.num_nodes={trainer.num_nodes}); allowed: at least {trainer.processes}")
+    if trainer.processes > 1 and {"-m", "--multirun"} & set(sys.argv):
+        told = f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}"
         raise UserError(f"{told}: the runs of a sweep (-m) are of one process each; allowed: 1, 1")
     sizes.check_training(config)
+    longest = max(config.task.test_lengths)
+    rows = rows_of(config.task, longest, trainer.val_sequences)
+    with torch.device("meta"):
+        sizes.check_run(build(config), config.task, f"task.test_lengths={list(config.task.test_lengths)}", rows, longest, None)
 
 
-@command("train", lambda values: check(parsed(values)))
+def check_sweep(runs_of_sweep: Iterable[dict[str, Any]]) -> None:
+    """Raise UserError where one of the runs of a sweep could not begin, or two of them would be in one folder."""
+    taken: set[tuple[str, str]] = set()
+    for values in runs_of_sweep:
+        config = parsed(values)
+        processes.environment(config.trainer)
+        check(config)
+        for key in runs.RUN_KEYS:
+            if values[key] is None:
+                continue
+            where = key, str(values[key])
+            if where in taken:
+                raise UserError(f"{key}={values[key]}: two runs of this sweep have it; allowed: one for each, as runs/${{seed}}")
+            taken.add(where)
+        if values["run_dir"] is not None:
+            runs.check_free("run_dir", Path(str(values["run_dir"])), "a new folder")
+        if values["resume"] is not None:
+            runs.find("resume", str(values["resume"]), prefer=runs.LAST)
+
+
+@command("train", check_sweep)
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check everything, then make the run's folder, train, and show what was learned."""
     run_dir, resume = values["run_dir"], values["resume"]
@@ -155,38 +182,6 @@ def how_to_go_on(folder: Path) -> str:
     if not any((folder / name).is_file() for name in runs.NAMES[runs.LAST]):
         return "nothing was trained"
     return f"python -m ntm.train resume={folder} goes on"
-
-
-def resumed(saved: dict[str, Any], composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """The saved configuration with what the command line changed; raises UserError for what a run must keep."""
-    raw = copy.deepcopy(saved)
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        section, *rest = SHORT.get(key, key).split(".")
-        if section in runs.RUN_KEYS or section.startswith("hydra"):
-            continue
-        if key == "task":
-            rest = ["name"]
-        if section in KEPT:
-            kept = value_at(saved, section, rest)
-            if value_at(composed, section, rest) != kept:
-                kept = "what it was trained with" if isinstance(kept, dict) else kept
-                raise UserError(f"{override}: a resumed run keeps its {SHORT.get(key, section)}; allowed: {kept}")
-        elif section not in CHANGEABLE:
-            raise UserError(f"{override}: cannot be changed when resuming; allowed: keys of {', '.join(CHANGEABLE)}")
-        elif rest:
-            value_at(raw, section, rest[:-1])[rest[-1]] = value_at(composed, section, rest)
-        else:
-            raw[section] = composed[section]
-    return raw
-
-
-def value_at(values: dict[str, Any], section: str, path: list[str]) -> Any:
-    """The value of a dotted key, None where it does not exist."""
-    found: Any = values.get(section)
-    for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
 
 
 def summary(config: Config, module: LitModel, folder: Path, loaded: runs.Loaded | None) -> str:

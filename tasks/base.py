@@ -94,6 +94,10 @@ class Task(ABC):
         """Ticks that a sequence of this length lasts, the longest one, as far as is known without drawing it."""
         return length
 
+    def drawing(self, length: int) -> int:
+        """Bytes that it takes to draw one sequence of this length, at least: its columns in float64."""
+        return 8 * self.ticks(length) * (self.inputs + self.outputs + 1)
+
     def room(self, length: int) -> int:
         """How much memory an algorithm for this length needs, in vectors; what a model makes of it is its own affair."""
         return length + 4

@@ -28,9 +28,11 @@ MOST = 2**31 - 1
 Integer = Annotated[int, Field(strict=True, ge=-MOST, le=MOST)]
 Natural = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
-Few = Annotated[int, Field(strict=True, ge=1, le=1000)]
-"""A number of things that are made one by one: layers, heads."""
-Odd = Annotated[int, Field(strict=True, ge=1, le=1001), AfterValidator(odd)]
+Many = Annotated[int, Field(strict=True, ge=1, le=1000)]
+MOST_PARTS = 64
+Few = Annotated[int, Field(strict=True, ge=1, le=MOST_PARTS)]
+"""A number of parts that are made one by one: layers, a machine's heads."""
+Odd = Annotated[int, Field(strict=True, ge=1, le=101), AfterValidator(odd)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
@@ -38,4 +40,6 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Range = Annotated[tuple[Count, Count], AfterValidator(ascending)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1, max_length=1000)]
-"""At least one count: the lengths of a validation, the sizes of layers."""
+"""At least one count: the lengths of a validation."""
+Widths = Annotated[tuple[Count, ...], Field(min_length=1, max_length=MOST_PARTS)]
+"""The sizes of layers."""

@@ -268,7 +268,7 @@ def test_a_damaged_run_is_refused(run, tmp_path, traced, capsys):
     [
         (["run=bb9"], "run=bb9: no such table; allowed: bb2"),
         ([], "run=: must be given; allowed: bb2"),
-        (["run=bb3", "inputs=some"], "inputs=some: input should be 'auto', 'any' or 'declared'"),
+        (["run=bb3", "inputs=some"], "inputs=some: allowed: 'auto', 'any' or 'declared'"),
         (["run=bb3", "inputs=declared"], "inputs=declared: this table declares no words"),
         (["run=bb3", "reference=palindrome"], "reference=palindrome: other symbols"),
         (["run=missing.ckpt"], "run=missing.ckpt: no such file"),

@@ -8,9 +8,9 @@ import yaml
 from conftest import composed
 from pydantic import TypeAdapter
 
-from ntm.command import CONFIG_DIR
 from ntm.config import TABLES, build, parse
 from ntm.models.turing.compiler import compile_table
+from ntm.words import CONFIG_DIR
 from tasks import TASKS
 
 GROUPS = ["task", "model", "recipe", "optimizer", "curriculum", "trainer", "debug", "experiment"]

@@ -12,13 +12,13 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 from torch.testing import assert_close
 
-from ntm.command import CONFIG_DIR
 from ntm.config import build, parse, plain
 from ntm.errors import UserError
 from ntm.models import MODELS, Model, Output
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
 from ntm.views.render import pictures, task_panels
+from ntm.words import CONFIG_DIR
 from tasks import TASKS, Batch, Score, Task
 from tasks.fields import STRICT
 

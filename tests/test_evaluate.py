@@ -79,7 +79,7 @@ def test_room_by_either_name(run, trained, monkeypatch, key):
         ("lengths=[2.5]", ["lengths.0=2.5", "integer"]),
         ("lengths=[two]", ["lengths.0=two", "integer"]),
         ("lengths=[0]", ["lengths.0=0", "greater than or equal to 1"]),
-        ("lengths=5", ["lengths=5", "tuple"]),
+        ("lengths=5", ["lengths=5", "a list"]),
         ("room=2", ["room=2", "too few for length"]),
         ("room=some", ["room=some", "integer"]),
         ("slots=2", ["slots=2", "too few for length"]),

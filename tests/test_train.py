@@ -15,7 +15,7 @@ import yaml
 from conftest import TINY, signal
 
 from ntm import UserError, load, runs
-from ntm.command import CONFIG_DIR
+from ntm.words import CONFIG_DIR
 
 
 def test_a_run_is_one_folder(trained):

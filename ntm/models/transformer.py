@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ntm.errors import UserError
 from ntm.models.base import Model, ModelConfig, Output, Signal
 from tasks import Task
-from tasks.fields import STRICT, Count, Few
+from tasks.fields import STRICT, Count, Few, Many
 
 
 def sinusoids(ticks: int, width: int, like: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class TransformerConfig(ModelConfig):
     """`model=transformer`."""
 
     width: Count
-    heads: Few
+    heads: Many
     layers: Few
     positions: Literal["sinusoidal", "none"]
 

@@ -40,6 +40,8 @@ def environment(trainer: TrainerConfig) -> ClusterEnvironment:
             return slurm
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{told}: {error}") from None
+    if trainer.num_nodes > 1 and "MASTER_ADDR" not in os.environ:  # it would wait half an hour for nobody
+        raise UserError(f"{told}: nobody says where the first machine is; allowed: 1, or started by torchrun or SLURM's srun")
     return LightningEnvironment()
 
 

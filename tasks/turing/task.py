@@ -75,6 +75,13 @@ class Turing(Task):
         """The parts of `words`, tape by tape."""
         return parts(self.words, self.table.tapes)
 
+    def ticks(self, length: int) -> int:
+        return min(length, self.most_ticks + 1)
+
+    def drawing(self, length: int) -> int:
+        cell = 80  # bytes, of a dictionary and its numbers
+        return super().drawing(length) + cell * length * sum(part.run for tape in self.pattern for part in tape)
+
     def room(self, length: int) -> int:
         return self.table.tapes  # the tape grows as it is used
 

@@ -39,7 +39,7 @@ def mapping(path: Path, keys: Iterable[str]) -> Mapping[str, Any]:
         raise ValueError("is not text; allowed: a YAML file with a table") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ValueError(f"is not YAML: line {line}: {error.problem}") from None
+        raise ValueError(f"is not YAML: line {line}: {error.problem}; allowed: a YAML file with a table") from None
     except (yaml.YAMLError, RecursionError):
         raise ValueError("is not YAML: odd characters, or thousands of brackets; allowed: a YAML file with a table") from None
     if not isinstance(found, dict):

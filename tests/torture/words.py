@@ -1,8 +1,9 @@
 """python tests/torture/words.py [--lines 400] [--seed 0]: wrong command lines; each gets one line and code 2, or is a valid run.
 
-Every key of every command is given values that somebody might type, sizes that cannot be and hostile files. Wrong: a traceback,
-more than one line on stderr, a file or folder made by a refused command, over 10 s, over 1 GB. Runs in forks of one process, each
-in an empty folder; ends with 1 if any line was answered wrongly.
+Every key of every command is given values that somebody might type, sizes that cannot be and hostile files (odd.py). Wrong: a
+traceback, more than one line on stderr, a file or folder made or changed by a refused command, a refusal that says no "allowed",
+over 10 s, over 1 GB, unless all checks were passed and the run itself had begun. Runs in forks of one process, each in an empty
+folder, told that there are 4 GB of memory; ends with 1 if any line was answered wrongly.
 """
 
 import argparse
@@ -14,121 +15,38 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from odd import EVALUATED, LINES, OTHERS, POWERS, PREFIXES, SIZES, VALUES
 
-from ntm import certify, evaluate, train, turing
+from ntm import certify, evaluate, sizes, train, turing
 from ntm.command import defaults
 
-TINY = ["task=copy", "task.lengths=[1,2]", "task.val_lengths=[2]", "task.test_lengths=[2]", "task.probe_length=2", "model.slots=12"]
-TINY += [
-    "trainer.max_steps=2",
-    "trainer.batch_size=2",
-    "trainer.val_sequences=2",
-    "trainer.val_every=1",
-    "model.controller.hidden=[4]",
-]
+SMALL = ["task.lengths=[1,2]", "task.val_lengths=[2]", "task.test_lengths=[2]", "task.probe_length=2"]
+SMALL += ["trainer.max_steps=2", "trainer.batch_size=2", "trainer.val_sequences=2", "trainer.val_every=1"]
+TINY = ["task=copy", *SMALL, "model.slots=12", "model.controller.hidden=[4]"]
 MAINS = {"train": train.main, "evaluate": evaluate.main, "turing": turing.main, "certify": certify.main}
-NAME = "x" * 300
-VALUES = [
-    "1000000000",
-    "1000000000000000000000",
-    "-1",
-    "0",
-    "1.5",
-    "nan",
-    "inf",
-    "",
-    "null",
-    "[]",
-    "[1]",
-    "[1,[2]]",
-    "{a:1}",
-    NAME,
-    "true",
-]
-VALUES += [
-    "${seed}",
-    "${nothing}",
-    "${oc.env:HOME}",
-    "$",
-    "\\",
-    "'",
-    '"',
-    "[1,",
-    "1e400",
-    "\x1b[31m",
-    "a\nb",
-    "ü",
-    "/",
-    ".",
-    "..",
-    "a b",
-    "@",
-    "=",
-    "1=2",
-]
-VALUES += [
-    "[1000000000]",
-    "[1,1000000000]",
-    "[[[[[[1]]]]]]",
-    "/dev/full",
-    "/dev/zero",
-    "/dev/null",
-    "/proc/self/mem",
-    "last",
-    "*",
-    "-",
-    "--help=1",
-]
-PREFIXES = ["", "", "", "", "+", "++", "~"]
-ODD = [
-    "trainer=5",
-    "trainer=",
-    "model=5",
-    "model=[lstm]",
-    "task=[copy]",
-    "-m seed=0,a",
-    "-m nonsense=1,2",
-    "-m task=copy,bogus",
-    "--bogus",
-]
-ODD += [
-    "--cfg",
-    "--multirun",
-    "=",
-    "==",
-    "~",
-    "+",
-    "++",
-    "a",
-    "model",
-    "~model",
-    "~task",
-    "~trainer",
-    "hydra.run.dir=/proc/x",
-    "--config-name nothing",
-]
-ODD += [
-    "--config-dir nowhere",
-    "+experiment=bogus",
-    "experiment=bogus",
-    "debug=bogus",
-    "recipe=bogus",
-    "recipe=[a]",
-    "optimizer=[adam,rmsprop]",
-]
-ODD += [
-    "seed=0 seed=1 seed=x",
-    "task=binary_mul task.sweeps=0",
-    "+task.foo=1",
-    "+model.foo=1",
-    "+trainer.foo=1",
-    "+optimizer.foo=1",
-    "+foo=1",
-    "+foo.bar=1",
-]
+MEMORY = 4 * 10**9
+"""Bytes that a command is told to be free; one that is bigger than this and not refused is answered wrongly."""
+
+BEGINS = {
+    "train": (train, "train"),
+    "evaluate": (evaluate, "evaluate"),
+    "turing": (turing, "Decisions"),
+    "certify": (certify, "search"),
+}
+"""What each command calls once all is checked."""
+
+
+class Answer(NamedTuple):
+    """What came of a command line."""
+
+    code: int
+    said: str  # on stderr
+    seconds: float
+    kilobytes: int  # beyond ours
+    began: bool
 
 
 def leaves(values: dict[str, Any], path: str = "") -> list[str]:
@@ -147,6 +65,7 @@ def hostile(folder: Path) -> list[str]:
         "empty.yaml": "",
         "list.yaml": "- 1\n",
     }
+    texts |= {"surrogate.yaml": "a: \udfff", "twice.yaml": "table: 1\ntable: 2\n", "deep.yaml": "{a: " * 3000 + "}" * 3000}
     texts |= {"text.ckpt": "hello", "empty.ckpt": "", "numbers.yaml": "1: {2: 3}\n", "binary.yaml": "\ud800"}
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode(errors="surrogatepass"))
@@ -158,66 +77,150 @@ def hostile(folder: Path) -> list[str]:
     return [str(path) for path in sorted(folder.iterdir())] + [str(folder), "/dev/zero", "/dev/stdin", "last", "nowhere"]
 
 
-def lines_of(draw: random.Random, count: int, files: list[str]) -> list[tuple[str, list[str]]]:
-    """Commands and their words."""
+def lines_of(draw: random.Random, count: int, files: Path) -> list[tuple[str, list[str]]]:
+    """Commands and their words: a quarter of whole lines, a quarter of files, a quarter of sizes, the rest keys with odd values."""
     keys = {name: [key for key in leaves(defaults(name, [])) if not key.startswith("hydra")] for name in MAINS}
-    lines = [("train", word.split()) for word in ODD]
-    lines += [
-        (name, [f"{key}={file}"])
-        for name, key in (("turing", "machine"), ("certify", "run"), ("evaluate", "run"))
-        for file in files
+    named = hostile(files)
+    whole = [(line.partition("|")[0], line.partition("|")[2].split(" ")) for line in LINES]
+    given = [
+        (name, [*([] if key != "turing" else ["task=turing", *SMALL]), f"{key}={file}"]) for name, key in READ for file in named
     ]
-    lines += [("train", [f"{key}={file}"]) for key in ("resume", "turing", "run_dir") for file in files]
-    draw.shuffle(lines)
-    lines = lines[: count // 2]
+    lines = draw.sample(whole, min(count // 3, len(whole))) + draw.sample(given, min(count // 6, len(given)))
+    lines += [sized(draw) for _ in range(count // 4)]
     while len(lines) < count:
         name = draw.choice(["train", "train", "train", "evaluate", "turing", "certify"])
         lines.append((name, [f"{draw.choice(PREFIXES)}{draw.choice(keys[name])}={draw.choice(VALUES)}"]))
-    return lines
+    draw.shuffle(lines)
+    return [(name, completed(name, words, files)) for name, words in lines]
 
 
-def run(name: str, words: list[str], folder: Path) -> tuple[int, str, str, float, int]:
-    """One command in a fork of this process: exit code, what it said on both, seconds, and kilobytes beyond ours."""
+def sized(draw: random.Random) -> tuple[str, list[str]]:
+    """A line with one or two sizes that are likely too large."""
+
+    def one(patterns: list[str]) -> str:
+        return draw.choice(patterns).replace("{n}", str(10 ** draw.choice(POWERS)))
+
+    kind = draw.random()
+    if kind < 0.2:
+        return "evaluate", [one(EVALUATED) for _ in range(draw.choice([1, 2]))]
+    if kind < 0.5:
+        choice = draw.choice(list(OTHERS))
+        return "train", [choice, *SMALL, *(one(OTHERS[choice]) for _ in range(draw.choice([1, 2])))]
+    return "train", [*TINY, *(one(SIZES) for _ in range(draw.choice([1, 1, 2])))]
+
+
+READ = [("turing", "machine"), ("certify", "run"), ("evaluate", "run"), ("certify", "reference"), ("turing", "simulate")]
+READ += [("train", "resume"), ("train", "turing"), ("train", "run_dir")]
+"""Keys that name files to be read."""
+
+
+def completed(name: str, words: list[str], files: Path) -> list[str]:
+    """The words with those before them that let a command come as far as the words themselves."""
+    beside = {"train": TINY, "evaluate": [f"run={files}/run", "lengths=[2]"], "turing": ["machine=bb2"], "certify": ["run=bb2"]}[
+        name
+    ]
+    keys = {word.lstrip("+~").partition("=")[0] for word in words}
+    if name == "train" and any(word.startswith(("task=", "resume")) for word in words):
+        return words
+    if any(word.startswith("model=") for word in words):
+        beside = [word for word in beside if not word.startswith("model.")]
+    if any(word.startswith("simulate=") for word in words) and "machine" not in keys:
+        beside = ["machine=universal"]
+    return [*(word for word in beside if word.partition("=")[0] not in keys), *words]
+
+
+def prepare(work: Path) -> None:
+    """Runs to be read: a trained one, one of a table, one that has not finished, a folder that was moved."""
+    files = work / "files"
+    files.mkdir()
+    for name, words in (("train", [*TINY, f"run_dir={files}/run"]), ("turing", ["machine=bb2", f"run_dir={files}/bb2"])):
+        assert run(name, words, work, work / "first").code == 0
+    for path in (files / "run").iterdir():
+        for other in ("unfinished", "moved"):
+            (files / other).mkdir(exist_ok=True)
+            if other == "moved" or path.name == "config.yaml":
+                (files / other / path.name).write_bytes(path.read_bytes())
+
+
+def state_of(folder: Path) -> dict[str, tuple[int, int]]:
+    """Names, sizes and times of all files below a folder; locks left out."""
+    found = [path for path in sorted(folder.rglob("*")) if path.name not in (".lock", "made")]
+    return {
+        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in found if not path.is_dir()
+    } | {str(path.relative_to(folder)): (0, 0) for path in found if path.is_dir()}
+
+
+def act(name: str, words: list[str], folder: Path, beside: Path) -> None:
+    """What a fork does: the command, its streams in files `beside` the folder; never returns."""
+    code = 70
+    try:
+        os.chdir(folder)
+        for stream, ending in ((1, ".out"), (2, ".err")):
+            os.dup2(os.open(beside.with_suffix(ending), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        module, called = BEGINS[name]
+        inner, free = getattr(module, called), sizes.available
+        setattr(module, called, lambda *a, **k: (beside.with_suffix(".began").touch(), inner(*a, **k))[1])
+        sizes.available = lambda: min(MEMORY, free())
+        sys.argv = [f"ntm-{name}", *words]
+        MAINS[name]()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 71
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run(name: str, words: list[str], folder: Path, beside: Path) -> Answer:
+    """One command in a fork of this process, ended after 12 s or where it grows beyond what there is."""
     start = time.monotonic()
-    out, err = folder.with_suffix(".out"), folder.with_suffix(".err")
     child = os.fork()
     if child == 0:
-        code = 70
-        try:
-            os.chdir(folder)
-            for stream, path in ((1, out), (2, err)):
-                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-            sys.argv = [
-                f"ntm-{name}",
-                *(TINY if name == "train" and not any(w.startswith(("task=", "resume")) for w in words) else []),
-                *words,
-            ]
-            MAINS[name]()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 71
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        act(name, words, folder, beside)
+    mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     while True:
         ended, status, used = os.wait4(child, os.WNOHANG)
         if ended:
             break
-        if time.monotonic() - start > 12:
+        if time.monotonic() - start > 12 or resident(child) > MEMORY * 2:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.01)
-    mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (
-        os.waitstatus_to_exitcode(status),
-        out.read_text(),
-        err.read_text(),
-        time.monotonic() - start,
-        max(0, used.ru_maxrss - mine),
-    )
+    seconds, size = time.monotonic() - start, max(0, used.ru_maxrss - mine)
+    said = beside.with_suffix(".err").read_text(errors="replace")
+    return Answer(os.waitstatus_to_exitcode(status), said, seconds, size, beside.with_suffix(".began").exists())
+
+
+def resident(child: int) -> int:
+    """Bytes of memory that a process has."""
+    try:
+        return int(Path(f"/proc/{child}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
+
+
+def faults_of(answer: Answer, changed: list[str]) -> list[str]:
+    """What is wrong with an answer, in words."""
+    code, said, seconds, size, began = answer
+    slow = code == -signal.SIGKILL and began and size * 1000 < MEMORY * 1.5  # a valid run that takes its time
+    tests = {
+        f"code {code}: {said[-300:]!r}": code not in (0, 1, 2) and not slow,
+        f"code 1: {said[-300:]!r}": code == 1 and said.count("\n") > 1,
+        f"{said.count(chr(10))} lines: {said[-300:]!r}": code == 2 and said.count("\n") != 1,
+        f"nothing is allowed: {said!r}": code == 2 and not any(word in said for word in SAYS),
+        f"said {said[-300:]!r}": code == 0 and bool(said),
+        f"left {changed}": code == 2 and bool(changed),
+        f"{seconds:.1f} s": seconds > 10 and not began,
+        f"{size / 1e6:.1f} GB": size > 10**6 and not began,
+    }
+    return [fault for fault, there in tests.items() if there]
+
+
+SAYS = ("allowed", "must", "should", "too few", "at most", "at least", "need", "expected", "no such", "choose from", "cannot")
+"""Words of which a refusal has one."""
 
 
 def main() -> None:
@@ -226,34 +229,31 @@ def main() -> None:
     options.add_argument("--lines", type=int, default=400)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--all", action="store_true", help="print every line and its answer")
+    options.add_argument("--only", choices=["lines"], help="all whole lines of odd.py and nothing else")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     work = Path(tempfile.mkdtemp(prefix="words"))
-    (work / "files").mkdir()
+    prepare(work)
+    draw = random.Random(chosen.seed)
+    lines = lines_of(draw, chosen.lines, work / "files")
+    if chosen.only:
+        whole = [(line.partition("|")[0], line.partition("|")[2].split(" ")) for line in LINES]
+        lines = [(name, completed(name, words, work / "files")) for name, words in whole]
     wrong = refused = 0
-    for number, (name, words) in enumerate(lines_of(random.Random(chosen.seed), chosen.lines, hostile(work / "files"))):
-        folder = work / str(number)
-        folder.mkdir()
-        code, _, said, seconds, size = run(name, words, folder)
-        left = [path.name for path in folder.iterdir()]
-        refused += code == 2
-        told = f"ntm.{name} {words}"[:160]
-        faults = [
-            fault
-            for fault, there in (
-                (f"code {code}", code not in (0, 2)),
-                (f"{said.count(chr(10))} lines: {said[-300:]!r}", code == 2 and said.count("\n") != 1),
-                (f"said {said[-300:]!r}", code == 0 and bool(said)),
-                (f"left {left}", code == 2 and bool(left)),
-                (f"{seconds:.1f} s", seconds > 10),
-                (f"{size / 1e6:.1f} GB", size > 10**6),
-            )
-            if there
-        ]
+    for number, (name, words) in enumerate(lines):
+        folder = work / "lines" / str(number) / "here"
+        folder.mkdir(parents=True)
+        before = state_of(work / "files")
+        answer = run(name, words, folder, work / f"said{number}")
+        changed = [path for path in state_of(folder.parent) if path != "here"]
+        changed += [path for path, state in state_of(work / "files").items() if before.get(path) != state]
+        refused += answer.code == 2
+        faults = faults_of(answer, changed)
         wrong += bool(faults)
+        told = ascii(f"ntm.{name} {' '.join(word for word in words if word not in TINY)}")[:200]
         if faults or chosen.all:
-            print(f"{number} {told!r}: {'; '.join(faults) or said.strip()[:200] or 'valid'}", flush=True)
-    print(f"{chosen.lines - wrong} of {chosen.lines} answered rightly, {refused} of them refused")
+            print(f"{number} {told}: {'; '.join(faults) or answer.said.strip()[:1000] or 'valid'}", flush=True)
+    print(f"{len(lines) - wrong} of {len(lines)} answered rightly, {refused} of them refused")
     sys.exit(wrong > 0)
 
 

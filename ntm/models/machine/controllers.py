@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from ntm.models.base import Signal
-from tasks.fields import STRICT, Count, Counts, Few, Natural
+from tasks.fields import STRICT, Count, Few, Natural, Widths
 
 
 class RegisterState(NamedTuple):
@@ -103,7 +103,7 @@ class FeedForwardConfig:
     """`model.controller` of kind feedforward."""
 
     kind: Literal["feedforward"]
-    hidden: Counts  # units of each layer
+    hidden: Widths  # units of each layer
     register: Natural  # outputs fed back at the next tick; 0 is Graves'
 
     @property

@@ -17,7 +17,7 @@ from ntm.models.turing.compiler import shape_of, shaped
 from ntm.models.turing.decisions import Decisions
 from ntm.models.turing.free import compare, record, score_free
 from tasks import Batch, Score, Task, Turing
-from tasks.fields import STRICT, Counts
+from tasks.fields import STRICT, Widths
 from tasks.turing import random_word
 
 TEMPERATURE = 3.0
@@ -79,7 +79,7 @@ class TableMachine(Model):
 class TableConfig(ModelConfig):
     """A machine whose register, heads and tapes a state table asks for."""
 
-    hidden: Counts  # units of each layer of the controller
+    hidden: Widths  # units of each layer of the controller
 
     @property
     def about(self) -> str:
