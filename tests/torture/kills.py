@@ -21,9 +21,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 RUNS = [  # shipped settings, cut after some validations; binary_add goes to its end, the decay of its rate included
     ["task=binary_add"],
-    ["task=copy", "trainer.max_steps=300"],
-    ["task=binary_mul", "trainer.max_steps=130"],
-    ["task=copy", "model=gru", "trainer.max_steps=450", "trainer.val_every=100"],
+    ["task=copy", "trainer.max_steps=250"],
+    ["task=binary_mul", "trainer.max_steps=115"],
+    ["task=copy", "model=gru", "trainer.max_steps=250", "trainer.val_every=100"],
 ]
 TRAIN = [sys.executable, "-m", "ntm.train"]
 

@@ -1,56 +1,19 @@
 """What words.py types: values, whole lines and sizes that somebody might, each kind measured to have failed once."""
 
-# fmt: off  # as many to a line as fit
+# As many to a line as fit.
+# fmt: off
 
 NAME = "x" * 300
 VALUES = ["1000000000", "1000000000000000000000", "-1", "0", "1.5", "nan", "inf", "", "null", "[]", "[1]", "[1,[2]]", "{a:1}", NAME]
 VALUES += [
-    "true",
-    "${seed}",
-    "${nothing}",
-    "${oc.env:HOME}",
-    "${oc.env:NOTHING}",
-    "${",
-    "$",
-    "\\",
-    "'",
-    '"',
-    "[1,",
-    "1e400",
-    "=",
-    "1=2",
+    "true", "${seed}", "${nothing}", "${oc.env:HOME}", "${oc.env:NOTHING}", "${", "$", "\\", "'", '"', "[1,", "1e400", "=", "1=2",
 ]
 VALUES += [
-    "\x1b[31m",
-    "a\nb",
-    "ü",
-    "/",
-    ".",
-    "..",
-    "a b",
-    "@",
-    "[1000000000]",
-    "[1,1000000000]",
-    "[[[[[[1]]]]]]",
-    "*",
-    "-",
-    "--help=1",
+    "\x1b[31m", "a\nb", "ü", "/", ".", "..", "a b", "@", "[1000000000]", "[1,1000000000]", "[[[[[[1]]]]]]", "*", "-", "--help=1",
 ]
 VALUES += ["/dev/full", "/dev/zero", "/dev/null", "/proc/self/mem", "last", "\udcff", "\ud800", "a\0b", "1" * 5000, "x" * 100_000]
 VALUES += [
-    "[" * 3000 + "]" * 3000,
-    "{" * 500,
-    "a/../b",
-    "nowhere/x",
-    "./",
-    "choice(1,2)",
-    "1,2",
-    "x:y",
-    "%s",
-    "\t",
-    "\u202e",
-    "#",
-    "!",
+    "[" * 3000 + "]" * 3000, "{" * 500, "a/../b", "nowhere/x", "./", "choice(1,2)", "1,2", "x:y", "%s", "\t", "\u202e", "#", "!",
 ]
 
 PREFIXES = ["", "", "", "", "+", "++", "~", "~~"]
