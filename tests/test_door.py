@@ -66,8 +66,10 @@ def test_recording_changes_nothing_and_shows_every_tick(guest):
     assert torch.equal(model(batch.inputs, batch.ticks, record=True).logits, plain_logits)
     ticks = recorded.batch.inputs.shape[1]
     assert recorded.output.signals
+    for signal in model(batch.inputs, batch.ticks, record=True).signals if task.claim != "trace" else ():
+        assert signal.values.shape[:2] == batch.inputs.shape[:2]
     for signal in recorded.output.signals:
-        assert signal.values.shape[:2] == (1, ticks)
+        assert signal.values.shape[:2] == (1, ticks if signal.ticks is None else 2)  # of a table what is drawn: two ticks
         assert signal.values.dim() == (3 if signal.columns is None else 4)
         assert not signal.weighting or torch.allclose(signal.values.sum(-1), torch.ones(1, ticks), atol=1e-5)
     drawn = pictures(task, recorded.batch, recorded.output)

@@ -69,7 +69,7 @@ def test_room_by_either_name(run, trained, monkeypatch, key):
     forward = Recurrent.forward
     monkeypatch.setattr(Recurrent, "forward", lambda *a, room=None, **k: asked.append(room) or forward(*a, room=room, **k))
     run("evaluate", f"run={trained}", "lengths=[3]", "sequences=2", f"{key}=77")
-    assert asked == [77]
+    assert asked == [64, 128, 77]  # two sizes to see what a state takes, and then the run
 
 
 @pytest.mark.parametrize(
