@@ -188,7 +188,7 @@ def moments(change):
         ),
         (put("optimizer_states", [1]), "no moments"),
         (moments(lambda value: value.long()), "no moments"),
-        (moments(lambda value: -value - 1), "no moments"),
+        (moments(lambda value: -value - 1), "negative step"),
         (moments(lambda value: value[None]), "no moments"),
     ],
 )

@@ -120,7 +120,7 @@ def test_another_model_may_learn_the_ticks_and_is_no_turing_machine(run, tmp_pat
     [
         (["task=turing", "turing=bb9"], "turing=bb9: no such table; allowed: bb2"),
         (["task=turing", "turing=1RB1LC_1LA1RZ"], "turing=1RB1LC_1LA1RZ: table.A.1: C is an unknown state"),
-        (["task=copy", "turing=bb3"], "turing=bb3: no such key; allowed: recipe, seed"),
+        (["task=copy", "turing=bb3"], "turing=bb3: no such key; allowed with task=turing only"),
         (["task=copy", "+turing=bb3"], "turing=bb3: no such key; allowed: recipe, task"),
         (["task=turing", "turing="], "turing=: must be given"),
     ],

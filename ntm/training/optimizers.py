@@ -61,5 +61,3 @@ def check_moments(optimizer: Optimizer) -> None:
                 raise ValueError(f"moments {shapes}, not {wanted}")
             if not all(value.is_floating_point() for value in state.values()):
                 raise ValueError("moments of another kind of number")
-            if any(bool((state[key] < 0).any()) for key in ("step", "exp_avg_sq", "square") if key in state):
-                raise ValueError("a negative mean of squares")
