@@ -1,5 +1,6 @@
 """A Turing machine from whatever a user names: a run, a checkpoint, a shipped table, a text, a YAML file."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,9 +25,9 @@ class Named(NamedTuple):
 
 def find(key: str, value: str) -> Named:
     """The machine and its task; raises UserError, naming `key`."""
-    path = Path(value)
-    file = path.suffix == ".ckpt" or (path.is_file() and path.suffix not in (".yaml", ".yml"))
-    if value not in shipped() and (value == "last" or (value and path.is_dir()) or file):
+    suffix = Path(value).suffix  # os.path: for pathlib it is an error that a table's text is too long for a file's name
+    file = suffix == ".ckpt" or (os.path.isfile(value) and suffix not in (".yaml", ".yml"))
+    if value not in shipped() and (value == "last" or os.path.isdir(value) or file):
         loaded = runs.read(key, runs.find(key, value, prefer=runs.BEST, task="turing" if value == "last" else None))
         model, task = loaded.model, loaded.config.task
         if not isinstance(model, TableMachine):

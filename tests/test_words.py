@@ -200,3 +200,10 @@ def test_a_folder_that_another_process_made_is_left(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="cannot be written"):
         runs.take("run_dir", made, "a new folder")
     assert made.is_dir()
+
+
+@pytest.mark.parametrize("command", ["turing machine", "certify run"])
+@pytest.mark.parametrize("size", [300, 5_000])
+def test_a_text_that_is_too_long_for_a_name(refused, command, size):
+    name, key = command.split()
+    assert f"{key}=xxx" in refused(name, f"{key}={'x' * size}")
