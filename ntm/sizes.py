@@ -76,10 +76,7 @@ def counts(value: Any, key: str = "") -> list[tuple[str, list[int]]]:
 
 def trace_bytes(model: Model, task: Task, ticks: int) -> int:
     """What one sequence leaves behind for the backward pass: counted for 2, 3 and 4 ticks, a parabola through these."""
-    few = [counted(partial(kept_bytes, model, task, t)) for t in (2, 3, 4)]
-    if not all(isinstance(one, int) for one in few):
-        return FOREVER
-    first, second, third = few
+    first, second, third = (counted(partial(kept_bytes, model, task, t)) for t in (2, 3, 4))
     slope, bend = second - first, third - 2 * second + first
     t = ticks - 2
     return max(0, first + slope * t + bend * t * (t - 1) // 2)

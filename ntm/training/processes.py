@@ -127,7 +127,7 @@ def to_the_end() -> Iterator[None]:
             yield
         except RuntimeError as error:
             if several() and any(word in str(error) for word in ("gloo", "NCCL", "Connection")):
-                raise LostError("another of its processes is gone") from None
+                raise LostError("because another of its processes is gone") from None
             raise
         finally:
             if distributed.is_available() and distributed.is_initialized():
