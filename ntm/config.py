@@ -75,6 +75,7 @@ class TrainerConfig:
     val_patience: Count
     accelerator: Literal["auto", "cpu", "gpu"]
     threads: Many  # of torch on the CPU, in each process; these tensors are small
+    backend: Literal["auto", "eager", "fused"] = "auto"  # auto: the fused step, where model, device and machine have it
     devices: Many = 1  # processes on each machine; each takes its rows of every batch
     num_nodes: Many = 1  # machines
     strategy: Literal["auto", "ddp"] = "auto"  # of several processes: Lightning's name
@@ -230,6 +231,7 @@ def name_of(key: str, part: Any) -> str:
 def build(config: Config) -> Model:
     """The model, freshly initialised; raises UserError where task, model and recipe do not fit each other."""
     model = config.model.build(config.task)
+    model.use(config.trainer.backend)
     if config.curriculum.noise and not model.noise_width:
         raise UserError(f"curriculum.noise={config.curriculum.noise:g}: this model has no gates to take noise; allowed: 0")
     groups = model.groups()

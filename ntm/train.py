@@ -104,6 +104,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
         module = LitModel(config)
+        step = module.model.prepare()
         over = loaded is not None and take_up(module, loaded, overrides)
         if not first:
             follow(config, module, cluster, over)
@@ -119,7 +120,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             if not over:  # from here on the run can be killed at any moment, and go on with what this command line has changed
                 files.save(folder / runs.LAST, module.checkpoint())
             runs.save_config(folder, plain(config))
-            console.print(summary(config, module, folder, loaded), highlight=False, soft_wrap=True, markup=False)
+            console.print(summary(config, module, step, folder, loaded), highlight=False, soft_wrap=True, markup=False)
             if not over:
                 train(config, module, cluster, folder, console)
         except processes.LostError as error:
@@ -184,7 +185,7 @@ def how_to_go_on(folder: Path) -> str:
     return f"python -m ntm.train resume={folder} goes on"
 
 
-def summary(config: Config, module: LitModel, folder: Path, loaded: runs.Loaded | None) -> str:
+def summary(config: Config, module: LitModel, step: str, folder: Path, loaded: runs.Loaded | None) -> str:
     """What is about to be trained, in a few lines."""
     task = config.task
     parameters = sum(p.numel() for p in module.parameters())
@@ -198,7 +199,7 @@ def summary(config: Config, module: LitModel, folder: Path, loaded: runs.Loaded 
         f"task        {name_of('task', task)}, lengths {shortest} to {longest}, supervision {task.claim}\n"
         f"model       {config.model.about}, {parameters:,} parameters\n"
         f"recipe      {config.recipe}\n"
-        f"device      {device}; seed {config.seed}; at most {config.trainer.max_steps} updates\n"
+        f"device      {device}, {step}; seed {config.seed}; at most {config.trainer.max_steps} updates\n"
         f"run         {folder}{start}\n"
         f"TensorBoard tensorboard --logdir {folder.parent} --samples_per_plugin images=200"
     )

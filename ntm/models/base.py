@@ -11,7 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ntm.errors import UserError
 from tasks import Batch, Score, Task
+
+EAGER = "eager step"
+"""What runs a model tick by tick, or as torch does."""
 
 PIECE = 8
 """Ticks that a long sequence is run at a time, where no gradient is asked for."""
@@ -83,6 +87,14 @@ class Model(nn.Module, ABC):
         [B T K], drawn by the caller, is added to gates' logits. `record` fills the signals.
         """
 
+    def use(self, backend: str) -> None:
+        """Take the step that `trainer.backend` asks for, auto, eager or fused; raises UserError where there is no such step."""
+        only_eager(backend)
+
+    def prepare(self) -> str:
+        """Make the step ready that was asked for, and say which one it is; raises UserError where it cannot be had here."""
+        return EAGER
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the name of their group; those of "addressing" learn at `optimizer.addressing_rate` times the rate."""
         return {}
@@ -148,6 +160,12 @@ class ModelConfig(ABC):
     @abstractmethod
     def build(self, task: Task) -> Model:
         """The model for this task's channels, freshly initialised; raises UserError where the two do not fit."""
+
+
+def only_eager(backend: str) -> None:
+    """Raise UserError where another step is asked for than the one that every model has."""
+    if backend == "fused":
+        raise UserError("trainer.backend=fused: this model has no fused step; allowed: auto, eager")
 
 
 def kept(signals: tuple[Signal, ...], start: int, drawn: set[int]) -> tuple[Signal, ...]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ntm.models.base import Model, Output, Signal
+from ntm.models.base import EAGER, Model, Output, Signal, only_eager
 
 
 class Tick(NamedTuple):
@@ -37,6 +37,21 @@ class Cell(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor, state: Any, noise: Tensor | None = None) -> Tick:
         """One tick from inputs [B I], a state, and noise [B K]."""
+
+    def use(self, backend: str) -> None:
+        """See `Model.use`."""
+        only_eager(backend)
+
+    def prepare(self) -> str:
+        """See `Model.prepare`."""
+        return EAGER
+
+    def whole(self, output: nn.Linear | None, inputs: Tensor, state: Any, noise: Tensor | None) -> tuple[Tensor, Any] | None:
+        """What `output` makes of it [B T ...] (None: what the cell says), and the last state, of a run in one call.
+
+        None where there is no faster way than the loop.
+        """
+        return None
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """See `Model.groups`."""
@@ -96,9 +111,18 @@ class Recurrent(Model):
         """As every model's; silent ticks after the end of a sequence change none of its logits."""
         assert state is None or room is None, "room belongs to the beginning"
         first = self.cell.initial_state(len(inputs), room) if state is None else state
+        whole = None if record else self.cell.whole(self.output, inputs, first, noise)
+        if whole is not None:
+            return Output(*whole)
         run = unroll(self.cell, self.output, inputs, first, noise, record)
         signals = self.cell.signals(first, run.ticks) if record else ()
         return Output(torch.stack(run.said, dim=1), run.state, signals)
+
+    def use(self, backend: str) -> None:
+        self.cell.use(backend)
+
+    def prepare(self) -> str:
+        return self.cell.prepare()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return self.cell.groups()
@@ -124,5 +148,8 @@ class Layer(nn.Module):
         if x.dim() != 3 or x.shape[-1] != self.inputs:
             raise ValueError(f"x has shape {list(x.shape)}; allowed: [B, T, {self.inputs}]")
         state = self.cell.initial_state(len(x)) if state is None else state
+        whole = self.cell.whole(None, x, state, None)
+        if whole is not None:
+            return whole
         said, state, _ = unroll(self.cell, lambda hidden: hidden, x, state)
         return torch.stack(said, dim=1), state

@@ -103,7 +103,7 @@ def answer(name: str, words: list[str], codes: tuple[int, ...] = (0, 2), keeps: 
     """What is wrong with how a command answers, in an empty folder: one line, one of the codes, `keeps` as it was if refused."""
     folder = Path(tempfile.mkdtemp(prefix="damage"))
     before = seen(keeps) if keeps else {}
-    code, _, said, seconds, size = run(name, words, folder)
+    code, said, seconds, size, _ = run(name, words, folder, folder)
     left = [path.name for path in folder.iterdir()]
     if keeps and code == 2:
         left += [name for name, look in seen(keeps).items() if before.get(name) != look] + list(before.keys() - seen(keeps).keys())
@@ -112,8 +112,8 @@ def answer(name: str, words: list[str], codes: tuple[int, ...] = (0, 2), keeps: 
     wrong += [f"left {left}"] if left and code == 2 else []
     wrong += [f"{seconds:.1f} s, {size / 1e6:.1f} GB"] if seconds > 10 or size > 10**6 else []
     shutil.rmtree(folder)
-    for suffix in (".out", ".err"):
-        folder.with_suffix(suffix).unlink()
+    for suffix in (".out", ".err", ".began"):
+        folder.with_suffix(suffix).unlink(missing_ok=True)
     return ", ".join(wrong) and f"ntm.{name} {words}: {', '.join(wrong)}"
 
 

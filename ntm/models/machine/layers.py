@@ -15,6 +15,7 @@ from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Layer
 
 Controller = Literal["feedforward", "lstm"]
+Backend = Literal["auto", "eager", "fused"]
 
 
 class NTM(Layer):
@@ -38,10 +39,11 @@ class NTM(Layer):
         write_heads: int = 1,
         stay: float = 2.0,
         advance: float = 2.5,
+        backend: Backend = "auto",
     ):
         start = Start(slots)
         access = NTMHeads(hidden, slot_width, shift_width, read_heads, write_heads, stay=stay, advance=advance, start=start)
-        super().__init__(wired(inputs, hidden, controller, register, access), inputs)
+        super().__init__(wired(inputs, hidden, controller, register, access, backend), inputs)
 
 
 class Tape(Layer):
@@ -66,15 +68,20 @@ class Tape(Layer):
         control: tuple[int, ...] | None = None,
         stay: float = 1.0,
         advance: float = 2.0,
+        backend: Backend = "auto",
     ):
         start = Start(slots)
         access = TapeHeads(hidden, slot_width, shift_width, heads, window, control, stay=stay, advance=advance, start=start)
-        super().__init__(wired(inputs, hidden, controller, register, access), inputs)
+        super().__init__(wired(inputs, hidden, controller, register, access, backend), inputs)
 
 
-def wired(inputs: int, hidden: int, controller: Controller, register: int, access: Access) -> Machine:
-    """A machine of these heads and a controller of one layer; raises ValueError for an unknown controller."""
+def wired(inputs: int, hidden: int, controller: Controller, register: int, access: Access, backend: Backend) -> Machine:
+    """A machine of these heads and a controller of one layer; raises ValueError for an unknown controller or backend."""
+    if backend not in ("auto", "eager", "fused"):
+        raise ValueError(f"backend={backend}: no such step; allowed: auto, eager, fused")
     if controller not in ("feedforward", "lstm"):
         raise ValueError(f"controller={controller}: no such controller; allowed: feedforward, lstm")
     seen = inputs + access.read_width
-    return Machine(FeedForward(seen, [hidden], register) if controller == "feedforward" else LSTM(seen, [hidden]), access)
+    machine = Machine(FeedForward(seen, [hidden], register) if controller == "feedforward" else LSTM(seen, [hidden]), access)
+    machine.use(backend)
+    return machine

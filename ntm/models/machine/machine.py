@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ntm.models.base import Signal
+from ntm.errors import UserError
+from ntm.models.base import EAGER, Signal, only_eager
 from ntm.models.machine.access import Access
 from ntm.models.machine.controllers import LSTM, FeedForward
+from ntm.models.machine.fused import library, whole
 from ntm.models.recurrent import Cell, Tick
 
 
@@ -31,6 +33,7 @@ class Machine(Cell):
         self.access = access
         self.width = controller.width + access.read_width
         self.noise_width = controller.noise_width + access.noise_width
+        self.backend = "eager"
 
     def initial_state(self, batch: int, room: int | None = None) -> MachineState:
         """Where every sequence starts, with `room` slots (None: those it was built with)."""
@@ -46,6 +49,34 @@ class Machine(Cell):
         access, notes = self.access(hidden, x, state.access, access_noise)
         reads = self.access.read(access)
         return Tick(torch.cat([hidden, reads], dim=-1), MachineState(controller, access, reads), notes)
+
+    def use(self, backend: str) -> None:
+        """Take the step that is asked for; only the machines of this package have a fused one."""
+        if not whole.known(self.controller, self.access):
+            only_eager(backend)
+            backend = "eager"
+        self.backend = backend
+
+    def prepare(self) -> str:
+        if self.backend == "eager":
+            return EAGER
+        try:
+            return library.load().told
+        except library.NoLibraryError as error:
+            if self.backend == "fused":
+                raise UserError(f"trainer.backend=fused: {error}; allowed: auto, eager") from None
+            self.backend = "eager"
+            return f"{EAGER} ({error})"
+
+    def whole(self, output: nn.Linear | None, inputs: Tensor, state: MachineState, noise: Tensor | None) -> tuple | None:
+        """By the fused step, where it can be had and nothing looks into the loop."""
+        if self.backend == "eager" or not whole.plain(self, output, inputs, state, noise):
+            return None
+        self.prepare()
+        if self.backend == "eager":
+            return None
+        said, parts = whole.run(self.controller, self.access, output, inputs, state, noise)
+        return said, MachineState(*parts)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """What moves the heads may learn faster or slower than the rest: `optimizer.addressing_rate`."""

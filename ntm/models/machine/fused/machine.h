@@ -1,0 +1,224 @@
+// A machine of controller, heads and output layer, one chunk of rows at a time through all ticks, forth and back.
+#pragma once
+#include <algorithm>
+#include <functional>
+#include <memory>
+
+#include "controllers.h"
+#include "ntm_heads.h"
+#include "tape_heads.h"
+
+// What library.py hands over; every array is in torch's order, its last index the fastest.
+struct Sizes {
+    int64_t batch, ticks, inputs, outputs, slots, slot_width, moves;  // outputs 0: hidden and reads are what comes out
+    int64_t lstm, layers, bits;                                       // an LSTM of so many layers, or layers and a register
+    int64_t tape, readers, writers, separate, seen, flags;            // of tape heads, `readers` is how many there are
+    int64_t segment, threads;                                         // ticks whose records are kept at once
+    const int64_t *hidden, *window, *control;
+};
+template <class T>
+struct Arrays {
+    const T *x, *noise;                             // [B T I], [B T K] or null
+    const T *const *weights, *const *first, *home;  // first: the state's parts
+    T *said, *const *last, *kept;
+    const T *dsaid, *const *dlast;  // any of them may be null
+    T *dx, *const *dfirst, *dhome, *dweights;
+};
+
+// A part of a state: so many lanes from `at` on.
+struct Span {
+    int at, lanes;
+};
+
+template <class L>
+struct Machine {
+    using T = typename L::Number;
+    static constexpr int WINDOW = 32;  // ticks whose gradients wait to be gathered
+    const Sizes sizes;
+    Record record;
+    Parameters<T> parameters;
+    std::unique_ptr<Controller<L>> controller;
+    std::unique_ptr<Heads<L>> heads;
+    std::deque<Layer<L>> output;
+    std::vector<Span> state;
+    int slots, reads, hidden, bits, noise = 0, many;
+
+    Machine(const Sizes& s, const T* const* weights, bool gradients) : sizes(s), parameters(weights, gradients) {
+        std::vector<int> widths(s.hidden, s.hidden + s.layers), window(s.window, s.window + s.seen), control(s.control, s.control + s.flags);
+        slots = int(s.slots), hidden = widths.back(), bits = int(s.bits), record.inputs = int(s.inputs);
+        const int width = int(s.slot_width), moves = int(s.moves), readers = int(s.readers), writers = int(s.writers);
+        reads = s.tape ? readers * int(s.seen) * width : readers * width;
+        many = s.tape ? readers : readers + writers;
+        if (s.lstm) {
+            auto* made = new LSTM<L>(record, parameters, int(s.layers), hidden, reads);
+            controller.reset(made);
+            heads_of(s, width, moves, readers, writers, window, control);
+            made->place(record, reads);
+            state = {{made->said, int(s.layers) * hidden}, {made->cells, int(s.layers) * hidden}};
+        } else {
+            auto* made = new FeedForward<L>(record, parameters, widths, reads, bits);
+            controller.reset(made);
+            heads_of(s, width, moves, readers, writers, window, control);
+            made->place(record, reads);
+            state = {{made->reg, bits}};
+        }
+        noise = bits + (s.tape ? 2 * readers * width : 0);
+        int weights_at, memory_at, channels = width;
+        if (s.tape) {
+            auto* made = static_cast<TapeHeads<L>*>(heads.get());
+            made->place(record);
+            weights_at = made->weights, memory_at = made->memory, channels = made->channels;
+        } else {
+            auto* made = static_cast<NTMHeads<L>*>(heads.get());
+            made->place(record);
+            weights_at = made->weights, memory_at = made->memory;
+        }
+        state.push_back({memory_at, slots * channels});
+        state.push_back({weights_at, many * slots});
+        state.push_back({record.reads, reads});
+        if (s.outputs) output.emplace_back(parameters, record, int(s.outputs), hidden + reads, record.hidden);
+        record.size |= 1, record.gradients |= 1;  // an even stride would use few of a cache's sets
+    }
+    size_t state_size() const { return record.size - record.state; }
+    int said() const { return sizes.outputs ? int(sizes.outputs) : hidden + reads; }
+    int segment() const { return int(std::min(sizes.segment, sizes.ticks)); }
+    int segments() const { return int((sizes.ticks + segment() - 1) / segment()); }
+    int chunks() const { return int((sizes.batch + L::rows - 1) / L::rows); }
+    // Lanes that are kept of a chunk: every record, or the state at the beginning of every segment.
+    size_t kept() const { return segments() == 1 ? (sizes.ticks + 1) * size_t(record.size) : segments() * state_size(); }
+
+   private:
+    void heads_of(const Sizes& s, int width, int moves, int readers, int writers, std::vector<int>& window, std::vector<int>& control) {
+        if (s.tape)
+            heads.reset(new TapeHeads<L>(record, parameters, slots, width, moves, readers, s.separate, window, control, hidden));
+        else
+            heads.reset(new NTMHeads<L>(record, parameters, slots, width, moves, readers, writers, hidden));
+    }
+};
+
+// Rows `first` to `first + rows` of a batch in lanes; lanes without a row of their own have the first one's numbers, and no gradient.
+template <class L>
+struct Chunk {
+    using T = typename L::Number;
+    const Machine<L>& machine;
+    const Arrays<T>& arrays;
+    int64_t first, rows;
+    std::vector<L> home, scratch, noise, buffer;
+
+    Chunk(const Machine<L>& m, const Arrays<T>& a, int64_t number)
+        : machine(m), arrays(a), first(number * L::rows), rows(std::min<int64_t>(L::rows, m.sizes.batch - first)),
+          home(m.many * m.slots), scratch(m.heads->scratch), noise(m.noise), buffer(m.said()) {
+        gather(arrays.home, home.size(), 0, home.data(), home.size());
+    }
+    void gather(const T* from, size_t row, size_t offset, L* to, size_t lanes) const {
+        for (int r = 0; r < L::rows; r++) {
+            const T* numbers = from + (first + (r < rows ? r : 0)) * row + offset;
+            for (size_t i = 0; i < lanes; i++) to[i].numbers()[r] = numbers[i];
+        }
+    }
+    void gather_gradient(const T* from, size_t row, size_t offset, L* to, size_t lanes) const {
+        for (size_t i = 0; i < lanes; i++) to[i] = L(0);
+        for (int r = 0; r < rows; r++)
+            for (size_t i = 0; i < lanes; i++) to[i].numbers()[r] = from[(first + r) * row + offset + i];
+    }
+    void scatter(const L* from, size_t lanes, T* to, size_t row, size_t offset) const {
+        for (int r = 0; r < rows; r++)
+            for (size_t i = 0; i < lanes; i++) to[(first + r) * row + offset + i] = from[i].numbers()[r];
+    }
+    void begin(L* to) const {
+        for (size_t p = 0; p < machine.state.size(); p++) {
+            const Span& span = machine.state[p];
+            gather(arrays.first[p], span.lanes, 0, to + span.at, span.lanes);
+        }
+        machine.heads->begin(to);
+    }
+    void tick(int64_t t, const L* before, L* after) {
+        const Record& record = machine.record;
+        const int inputs = record.inputs;
+        gather(arrays.x, machine.sizes.ticks * inputs, t * inputs, after + record.given, inputs);
+        if (arrays.noise) gather(arrays.noise, machine.sizes.ticks * machine.noise, t * machine.noise, noise.data(), machine.noise);
+        copy(before + record.reads, after + record.given + inputs, machine.reads);
+        machine.controller->tick(before, after, arrays.noise ? noise.data() : nullptr);
+        machine.heads->tick(before, after, home.data(), arrays.noise ? noise.data() + machine.bits : nullptr, scratch.data());
+    }
+    void say(int64_t t, const L* after) {
+        const L* said = after + machine.record.hidden;
+        if (!machine.output.empty()) machine.output[0].linear.apply(said, buffer.data()), said = buffer.data();
+        scatter(said, machine.said(), arrays.said, machine.sizes.ticks * machine.said(), t * machine.said());
+    }
+    // All ticks; what the way back needs goes to `kept`, null where there is none.
+    void forth(L* kept) {
+        const Record& record = machine.record;
+        const bool whole = kept && machine.segments() == 1;
+        std::vector<L> two(whole ? 0 : 2 * size_t(record.size));
+        L *before = whole ? kept : two.data(), *after = before + record.size;
+        begin(before);
+        for (int64_t t = 0; t < machine.sizes.ticks; t++) {
+            if (kept && !whole && t % machine.segment() == 0)
+                copy(before + record.state, kept + t / machine.segment() * machine.state_size(), int(machine.state_size()));
+            tick(t, before, after);
+            say(t, after);
+            if (whole)
+                before = after, after += record.size;
+            else
+                std::swap(before, after);
+        }
+        for (size_t p = 0; p < machine.state.size(); p++) {
+            const Span& span = machine.state[p];
+            scatter(before + span.at, span.lanes, arrays.last[p], span.lanes, 0);
+        }
+    }
+    void back(const L* kept, T* dweights) {
+        const Record& record = machine.record;
+        const int many = int(machine.state.size()), longest = machine.segment();
+        std::vector<L> again(machine.segments() == 1 ? 0 : (longest + 1) * size_t(record.size)), ds(record.size), dhome(home.size());
+        std::vector<L> dhidden(machine.hidden + machine.reads), dgiven(record.inputs + machine.reads + machine.bits);
+        std::vector<L> dy(size_t(Machine<L>::WINDOW) * record.gradients);
+        for (int p = 0; p < many; p++) {
+            const Span& span = machine.state[p];
+            if (arrays.dlast[p]) gather_gradient(arrays.dlast[p], span.lanes, 0, ds.data() + span.at, span.lanes);
+        }
+        for (int64_t s = machine.segments() - 1; s >= 0; s--) {
+            const int64_t start = s * longest, end = std::min<int64_t>(start + longest, machine.sizes.ticks);
+            const L* records = kept;
+            if (!again.empty()) {
+                copy(kept + s * machine.state_size(), again.data() + record.state, int(machine.state_size()));
+                for (int64_t t = start; t < end; t++)
+                    tick(t, again.data() + (t - start) * record.size, again.data() + (t - start + 1) * record.size);
+                records = again.data();
+            }
+            int waiting = 0;  // in `dy`, the latest tick's first
+            for (int64_t t = end - 1; t >= start; t--) {
+                const L* before = records + (t - start) * record.size;
+                L* made = dy.data() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
+                back_a_tick(t, before, before + record.size, ds.data(), dhidden.data(), made, dgiven.data(), dhome.data());
+                if (waiting < Machine<L>::WINDOW && t > start) continue;
+                for (const std::deque<Layer<L>>& layers : {std::cref(machine.controller->layers), std::cref(machine.heads->layers), std::cref(machine.output)})
+                    for (const Layer<L>& layer : layers) layer.gather(record, before + record.size, made, waiting, dweights);
+                waiting = 0;
+            }
+        }
+        for (int p = 0; p < many; p++) {
+            const Span& span = machine.state[p];
+            if (arrays.dfirst[p]) scatter(ds.data() + span.at, span.lanes, arrays.dfirst[p], span.lanes, 0);
+        }
+        if (arrays.dhome) scatter(dhome.data(), home.size(), arrays.dhome, home.size(), 0);
+    }
+    void back_a_tick(int64_t t, const L* before, const L* after, L* ds, L* dhidden, L* dy, L* dgiven, L* dhome) {
+        const Record& record = machine.record;
+        const int reads = machine.reads, inputs = record.inputs, said = machine.said();
+        clear(dhidden, machine.hidden + reads);
+        L* to = machine.output.empty() ? dhidden : dy + machine.output[0].dy;
+        if (arrays.dsaid)
+            gather_gradient(arrays.dsaid, machine.sizes.ticks * said, t * said, to, said);
+        else
+            clear(to, said);
+        if (!machine.output.empty()) machine.output[0].linear.back_and_add(to, dhidden);
+        add(dhidden + machine.hidden, ds + record.reads, reads);
+        clear(dgiven, inputs + reads + machine.bits);
+        machine.heads->back(before, after, home.data(), ds, dhidden, dy, dgiven, dhome, scratch.data());
+        machine.controller->back(before, after, ds, dhidden, dy, dgiven);
+        copy(dgiven + inputs, ds + record.reads, reads);
+        if (arrays.dx) scatter(dgiven, inputs, arrays.dx, machine.sizes.ticks * inputs, t * inputs);
+    }
+};

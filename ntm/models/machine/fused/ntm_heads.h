@@ -1,0 +1,184 @@
+// The heads of ntm_heads.py, forth and back: they address by content and location, then write, then read.
+#pragma once
+#include "addressing.h"
+
+template <class T>
+constexpr T NORM_EPSILON = T(1e-6);
+
+template <class L>
+struct NTMHeads : Heads<L> {
+    using T = typename L::Number;
+    const Record& record;
+    Move<L> move;
+    int slots, width, moves, readers, writers, heads;
+    int raw, asked, alike, focus, shifted, weights = 0, memory = 0, norms = 0;
+    int of_head, of_asked;  // lanes of each head: raw parameters; gate, strength, sharpening, root, key of length one, shift
+
+    NTMHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int readers, int writers, int controller)
+        : record(r), move{slots, moves}, slots(slots), width(width), moves(moves), readers(readers), writers(writers) {
+        heads = readers + writers;
+        of_head = 3 + width + moves, of_asked = 4 + width + moves;
+        this->scratch = 3 * heads * slots + 2 * slots + heads * of_asked + (2 * writers + readers + 1) * width + writers;
+        raw = r.take(heads * of_head + 2 * writers * width);
+        asked = r.take(heads * of_asked + 2 * writers * width);
+        alike = r.take(heads * slots), focus = r.take(heads * slots), shifted = r.take(heads * slots);
+        this->layers.emplace_back(from, r, heads * of_head, controller, 0);
+        this->layers.emplace_back(from, r, 2 * writers * width, controller, 0);
+    }
+    void place(Record& r) {
+        weights = r.take(heads * slots), memory = r.take(slots * width), norms = r.take(slots);
+        for (Layer<L>& layer : this->layers) layer.x = r.hidden;
+    }
+    void begin(L* first) const override {
+        for (int n = 0; n < slots; n++) {
+            L sum(NORM_EPSILON<T>);
+            for (int m = 0; m < width; m++) sum += first[memory + n * width + m] * first[memory + n * width + m];
+            first[norms + n] = inverse_root(sum);
+        }
+    }
+    void tick(const L* before, L* after, const L*, const L*, L* scratch) const override {
+        ask(after);
+        const L *old = before + memory, *norm = before + norms;
+        for (int n = 0; n < slots; n++, old += width)
+            for (int h = 0; h < heads; h++) {
+                const L* key = after + asked + h * of_asked + 4;
+                L dot(T(0));
+                for (int m = 0; m < width; m++) dot += key[m] * old[m];
+                after[alike + h * slots + n] = dot * norm[n];
+            }
+        for (int h = 0; h < heads; h++) {
+            const L *a = after + asked + h * of_asked, *like = after + alike + h * slots;
+            L *content = after + focus + h * slots, *looks = after + weights + h * slots;
+            for (int n = 0; n < slots; n++) content[n] = a[1] * like[n];
+            softmax(content, content, slots);
+            move.forth(content, before + weights + h * slots, a[0], a + 4 + width, a[2], after + shifted + h * slots, looks, scratch);
+        }
+        write_and_read(before + memory, after);
+    }
+    void back(const L* before, const L* after, const L*, L* ds, L* dhidden, L* dy, L*, L*, L* scratch) const override {
+        L *dweights = scratch, *dfocus = dweights + heads * slots, *dalike = dfocus + heads * slots, *dasked = dalike + heads * slots;
+        L *dwritten = dasked + heads * of_asked, *rest = dwritten + 2 * writers * width;
+        copy(ds + weights, dweights, heads * slots);
+        clear(dfocus, heads * slots);
+        clear(dasked, heads * of_asked + 2 * writers * width);
+        unwrite_and_unread(before + memory, after, ds, dweights, dwritten, rest);
+        for (int h = 0; h < heads; h++) {
+            const L *a = after + asked + h * of_asked, *content = after + focus + h * slots, *like = after + alike + h * slots;
+            L *da = dasked + h * of_asked, *dlike = dalike + h * slots;
+            move.back(content, before + weights + h * slots, a[0], a + 4 + width, a[2], after + shifted + h * slots,
+                      after + weights + h * slots, dweights + h * slots, dfocus + h * slots, ds + weights + h * slots, da[0],
+                      da + 4 + width, da[2], rest);
+            softmax_back(content, dfocus + h * slots, dlike, slots);
+            for (int n = 0; n < slots; n++) da[1] += dlike[n] * like[n], dlike[n] = a[1] * dlike[n];
+        }
+        const L *old = before + memory, *norm = before + norms;
+        L* dold = ds + memory;
+        for (int n = 0; n < slots; n++, old += width, dold += width)
+            for (int h = 0; h < heads; h++) {
+                const L *key = after + asked + h * of_asked + 4, along = dalike[h * slots + n] * norm[n];
+                const L across = along * after[alike + h * slots + n] * norm[n];
+                L* dkey = dasked + h * of_asked + 4;
+                for (int m = 0; m < width; m++) {
+                    dold[m] += along * key[m] - across * old[m];
+                    dkey[m] += along * old[m];
+                }
+            }
+        unask(after, dasked, dwritten, dhidden, dy);
+    }
+
+   private:
+    void ask(L* after) const {
+        const L* p = after + raw;
+        for (const Layer<L>& layer : this->layers) layer.linear.apply(after + record.hidden, after + raw + (layer.dy - this->layers[0].dy));
+        for (int h = 0; h < heads; h++, p += of_head) {
+            L* a = after + asked + h * of_asked;
+            a[0] = sigmoid(within(p[0], CLIP<T>));
+            a[1] = softplus(within(p[1], CLIP<T>));
+            a[2] = T(1) + softplus(within(p[2], CLIP<T>));
+            L sum(NORM_EPSILON<T>);
+            for (int m = 0; m < width; m++) {
+                a[4 + m] = within(p[3 + m], CLIP<T>);
+                sum += a[4 + m] * a[4 + m];
+            }
+            a[3] = inverse_root(sum);
+            for (int m = 0; m < width; m++) a[4 + m] *= a[3];
+            for (int k = 0; k < moves; k++) a[4 + width + k] = within(p[3 + width + k], CLIP<T>);
+            softmax(a + 4 + width, a + 4 + width, moves);
+        }
+        L* written = after + asked + heads * of_asked;
+        for (int h = 0; h < writers; h++, written += 2 * width, p += 2 * width)
+            for (int m = 0; m < width; m++) {
+                written[m] = hyperbolic_tangent(within(p[m], CLIP<T>));
+                written[width + m] = sigmoid(within(p[width + m], CLIP<T>));
+            }
+    }
+    void unask(const L* after, const L* dasked, const L* dwritten, L* dhidden, L* dy) const {
+        const L* p = after + raw;
+        L* d = dy + this->layers[0].dy;
+        for (int h = 0; h < heads; h++, p += of_head, d += of_head) {
+            const L *a = after + asked + h * of_asked, *da = dasked + h * of_asked;
+            d[0] = unclipped(p[0], da[0] * a[0] * (T(1) - a[0]));
+            d[1] = unclipped(p[1], da[1] * sigmoid(p[1]));
+            d[2] = unclipped(p[2], da[2] * sigmoid(p[2]));
+            L dot(T(0));
+            for (int m = 0; m < width; m++) dot += da[4 + m] * a[4 + m];
+            for (int m = 0; m < width; m++) d[3 + m] = unclipped(p[3 + m], a[3] * (da[4 + m] - dot * a[4 + m]));
+            softmax_back(a + 4 + width, da + 4 + width, d + 3 + width, moves);
+            for (int k = 3 + width; k < of_head; k++) d[k] = unclipped(p[k], d[k]);
+        }
+        const L* written = after + asked + heads * of_asked;
+        for (int h = 0; h < writers; h++, written += 2 * width, dwritten += 2 * width, p += 2 * width, d += 2 * width)
+            for (int m = 0; m < width; m++) {
+                const L add = written[m], erase = written[width + m];
+                d[m] = unclipped(p[m], dwritten[m] * (T(1) - add * add));
+                d[width + m] = unclipped(p[width + m], dwritten[width + m] * erase * (T(1) - erase));
+            }
+        for (const Layer<L>& layer : this->layers) layer.linear.back_and_add(dy + layer.dy, dhidden);
+    }
+    // Every writing head erases, then every one adds (memory.py); a slot is read as soon as it is written.
+    void write_and_read(const L* old, L* after) const {
+        const L *w = after + weights, *written = after + asked + heads * of_asked;
+        L *fresh = after + memory, *reads = after + record.reads;
+        clear(reads, readers * width);
+        for (int n = 0; n < slots; n++, old += width, fresh += width) {
+            L sum(NORM_EPSILON<T>);
+            for (int m = 0; m < width; m++) {
+                L value = old[m];
+                for (int h = 0; h < writers; h++) value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
+                for (int h = 0; h < writers; h++) value += w[(readers + h) * slots + n] * written[2 * h * width + m];
+                fresh[m] = value;
+                sum += value * value;
+                for (int h = 0; h < readers; h++) reads[h * width + m] += w[h * slots + n] * value;
+            }
+            after[norms + n] = inverse_root(sum);
+        }
+    }
+    // Turns ds[memory] into the gradient of the memory before; adds to dweights and dwritten.
+    void unwrite_and_unread(const L* old, const L* after, L* ds, L* dweights, L* dwritten, L* held) const {
+        const L *w = after + weights, *written = after + asked + heads * of_asked, *dreads = ds + record.reads, *fresh = after + memory;
+        L* d = ds + memory;
+        for (int n = 0; n < slots; n++, old += width, fresh += width, d += width)
+            for (int m = 0; m < width; m++) {
+                L dvalue = d[m];
+                for (int h = 0; h < readers; h++) {
+                    dweights[h * slots + n] += dreads[h * width + m] * fresh[m];
+                    dvalue += w[h * slots + n] * dreads[h * width + m];
+                }
+                L value = old[m];
+                for (int h = 0; h < writers; h++) {  // what each head found
+                    held[h] = value;
+                    if (h + 1 < writers) value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
+                }
+                const L dadded = dvalue;
+                for (int h = writers - 1; h >= 0; h--) {
+                    const int at = (readers + h) * slots + n, add = 2 * h * width + m, erase = add + width;
+                    const L lost = dvalue * held[h];
+                    dwritten[add] += dadded * w[at];
+                    dwritten[erase] -= lost * w[at];
+                    dweights[at] += dadded * written[add] - lost * written[erase];
+                    dvalue -= dvalue * (w[at] * written[erase]);
+                }
+                d[m] = dvalue;
+            }
+    }
+};

@@ -1,0 +1,95 @@
+// Products of weights [n k] and lanes, and the weights' gradients: every number that a tick multiplies goes through here.
+#pragma once
+#include <vector>
+
+#include "lanes.h"
+
+// A linear layer y[n] = b[n] + sum_k w[n k] x[k], its weights packed in blocks of rows that fit into the vector registers.
+template <class L>
+class Linear {
+    using T = typename L::Number;
+    static constexpr int block = 12 / L::units;  // accumulators: 12 of 16 registers
+
+    static void pack(const T* w, int n, int k, int by_n, int by_k, std::vector<T>& packed) {
+        packed.assign(size_t((n + block - 1) / block) * block * k, T(0));
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < k; j++) packed[size_t(i / block * k + j) * block + i % block] = w[size_t(i) * by_n + size_t(j) * by_k];
+    }
+
+    template <bool add>
+    static void multiply(const std::vector<T>& packed, int n, int k, const T* bias, const L* x, L* y) {
+        for (int first = 0; first < n; first += block) {
+            const T* w = packed.data() + size_t(first) * k;
+            L sums[block];
+            for (int i = 0; i < block; i++) sums[i] = L(bias && first + i < n ? bias[first + i] : T(0));
+            for (int j = 0; j < k; j++, w += block) {
+                const L from = x[j];
+                for (int i = 0; i < block; i++) sums[i] += w[i] * from;
+            }
+            const int some = n - first < block ? n - first : block;
+            for (int i = 0; i < some; i++) y[first + i] = add ? y[first + i] + sums[i] : sums[i];
+        }
+    }
+
+    std::vector<T> forth, back;
+    const T* bias;
+
+   public:
+    int outputs, inputs;
+
+    // Without weights it only has sizes. A machine's layers are packed once a call, and shared by all threads.
+    Linear(const T* w, const T* b, int n, int k, bool gradients) : bias(b), outputs(n), inputs(k) {
+        if (w) pack(w, n, k, k, 1, forth);
+        if (w && gradients) pack(w, k, n, 1, k, back);
+    }
+    void apply(const L* x, L* y) const { multiply<false>(forth, outputs, inputs, bias, x, y); }
+    void apply_and_add(const L* x, L* y) const { multiply<true>(forth, outputs, inputs, bias, x, y); }
+    // From the gradient dy of what it made, that of what it was given, added to dx.
+    void back_and_add(const L* dy, L* dx) const { multiply<true>(back, inputs, outputs, nullptr, dy, dx); }
+};
+
+template <class L>
+static inline typename L::Number sum_of(typename L::V v) {
+    using T = typename L::Number;
+    T sum = 0;
+    for (int half = L::wide / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) v[i] += v[i + half];
+    return sum + v[0];
+}
+
+// dw[n k] += sum over ticks and rows of dy[n] x[k], db[n] += that of dy[n]: tick t's are at dy + t * dy_step and x + t * x_step.
+template <class L>
+static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks,
+                             typename L::Number* dw, typename L::Number* db) {
+    using T = typename L::Number;
+    using V = typename L::V;
+    constexpr int high = 3, wide = 4;  // 12 sums, and 7 registers to feed them
+    for (int j = 0; j < k; j += wide)  // x's share stays in the first cache
+        for (int i = 0; i < n; i += high) {
+            V sums[high][wide] = {};
+            const L *a[high], *b[wide];  // at the edges the last one again, and not stored
+            for (int p = 0; p < high; p++) a[p] = dy + (i + p < n ? i + p : n - 1);
+            for (int q = 0; q < wide; q++) b[q] = x + (j + q < k ? j + q : k - 1);
+            for (int t = 0; t < ticks; t++)
+                for (int u = 0; u < L::units; u++) {
+                    V left[high];
+#pragma GCC unroll 3
+                    for (int p = 0; p < high; p++) left[p] = a[p][t * dy_step].v[u];
+#pragma GCC unroll 4
+                    for (int q = 0; q < wide; q++) {
+                        const V right = b[q][t * x_step].v[u];
+#pragma GCC unroll 3
+                        for (int p = 0; p < high; p++) sums[p][q] += left[p] * right;
+                    }
+                }
+            for (int p = 0; p < high && i + p < n; p++)
+                for (int q = 0; q < wide && j + q < k; q++) dw[size_t(i + p) * k + j + q] += sum_of<L>(sums[p][q]);
+        }
+    if (!db) return;
+    for (int i = 0; i < n; i++) {
+        V sum = {};
+        for (int t = 0; t < ticks; t++)
+            for (int u = 0; u < L::units; u++) sum += dy[i + t * dy_step].v[u];
+        db[i] += T(sum_of<L>(sum));
+    }
+}

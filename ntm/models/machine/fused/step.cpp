@@ -1,0 +1,62 @@
+// The fused step of a machine: a whole sequence in one call, forth and back. The Python beside it (machine.py and what it is wired
+// of) is the reference. Rows are run in chunks of a fixed size over threads, and gradients added chunk by chunk: the same bits,
+// whatever the number of threads.
+#include <atomic>
+#include <exception>
+#include <new>
+#include <thread>
+
+#include "machine.h"
+
+template <class F>
+static void over_threads(int64_t threads, int64_t jobs, F job) {
+    std::atomic<int64_t> next{0};
+    std::atomic<bool> failed{false};
+    auto work = [&] {
+        try {
+            for (int64_t n; (n = next++) < jobs;) job(n);
+        } catch (const std::exception&) {
+            failed = true;
+        }
+    };
+    std::vector<std::thread> others;
+    for (int64_t n = 1; n < std::min(threads, jobs); n++) others.emplace_back(work);
+    work();
+    for (auto& other : others) other.join();
+    if (failed) throw std::bad_alloc();
+}
+
+// 0, or 1 where memory ran out.
+template <class L>
+static int run(const Sizes* sizes, const Arrays<typename L::Number>* arrays, bool back) try {
+    using T = typename L::Number;
+    const Machine<L> machine(*sizes, arrays->weights, back);
+    const size_t kept = machine.kept(), total = machine.parameters.total;
+    L* records = reinterpret_cast<L*>(arrays->kept);
+    std::vector<std::vector<T>> parts(back ? machine.chunks() : 0);
+    over_threads(sizes->threads, machine.chunks(), [&](int64_t n) {
+        Chunk<L> chunk(machine, *arrays, n);
+        if (!back) return chunk.forth(records ? records + n * kept : nullptr);
+        parts[n].assign(total, T(0));
+        chunk.back(records + n * kept, parts[n].data());
+    });
+    for (const auto& part : parts)
+        for (size_t i = 0; i < total; i++) arrays->dweights[i] += part[i];
+    return 0;
+} catch (const std::exception&) {
+    return 1;
+}
+
+// Numbers that are kept of a run for its way back.
+template <class L>
+static int64_t kept(const Sizes* sizes) {
+    const Machine<L> machine(*sizes, nullptr, false);
+    return int64_t(machine.chunks() * machine.kept() * L::rows);
+}
+
+#define OFFER(name, T, U)                                                                                        \
+    extern "C" int run_##name(const Sizes* s, const Arrays<T>* a, int back) { return run<Lanes<T, U>>(s, a, back); } \
+    extern "C" int64_t kept_##name(const Sizes* s) { return kept<Lanes<T, U>>(s); }
+OFFER(float_8, float, 1)
+OFFER(float_16, float, 2)
+OFFER(double_4, double, 1)

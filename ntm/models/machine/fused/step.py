@@ -1,0 +1,122 @@
+"""A whole sequence of a machine in one call, forth and back, by the library's C++: the same numbers as `unroll` within rounding.
+
+Letters: B batch, T ticks, I inputs, O outputs, K channels of noise, N slots, M slot width, H heads.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ntm.models.machine.fused import library
+
+MOST_KEPT = 2**30
+"""Bytes that a run keeps for its way back; a longer one keeps the state at every so many ticks, and runs between them again."""
+
+VARIANTS = {torch.float32: "float_16", torch.float64: "double_4"}
+"""The library's functions, by the kind of number and the rows of a chunk."""
+FEW = 8
+"""Rows up to which float32 is run in chunks of 8 rows instead of 16."""
+
+
+class Sizes(ctypes.Structure):
+    """machine.h's."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("batch", "ticks", "inputs", "outputs", "slots", "slot_width", "moves")),
+        *((name, ctypes.c_int64) for name in ("lstm", "layers", "bits")),
+        *((name, ctypes.c_int64) for name in ("tape", "readers", "writers", "separate", "seen", "flags")),
+        *((name, ctypes.c_int64) for name in ("segment", "threads")),
+        *((name, ctypes.POINTER(ctypes.c_int64)) for name in ("hidden", "window", "control")),
+    ]
+
+
+class Arrays(ctypes.Structure):
+    """machine.h's."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("x", "noise")),
+        *((name, ctypes.POINTER(ctypes.c_void_p)) for name in ("weights", "first")),
+        *((name, ctypes.c_void_p) for name in ("home", "said")),
+        ("last", ctypes.POINTER(ctypes.c_void_p)),
+        *((name, ctypes.c_void_p) for name in ("kept", "dsaid")),
+        ("dlast", ctypes.POINTER(ctypes.c_void_p)),
+        ("dx", ctypes.c_void_p),
+        ("dfirst", ctypes.POINTER(ctypes.c_void_p)),
+        *((name, ctypes.c_void_p) for name in ("dhome", "dweights")),
+    ]
+
+
+class Call(NamedTuple):
+    """What a run is of."""
+
+    sizes: Sizes
+    variant: str
+    keep: bool  # for a way back
+    states: int  # parts of the state
+
+
+def at(tensors: Sequence[Tensor | None]) -> Any:
+    """Where tensors are, as C's array."""
+    return (ctypes.c_void_p * len(tensors))(*(None if t is None else t.data_ptr() for t in tensors))
+
+
+class Step(torch.autograd.Function):
+    """(call, x [B T I], noise, home [B H N], the state's parts, weights) to what is said [B T O] and the last state's parts."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, x: Tensor, noise: Tensor | None, home: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        first, weights = rest[: call.states], rest[call.states :]
+        outputs = call.sizes.outputs or call.sizes.hidden[call.sizes.layers - 1] + first[-1].shape[1]
+        said = x.new_empty(*x.shape[:2], outputs)
+        last = [torch.empty_like(part) for part in first]
+        kept = x.new_empty(kept_numbers(call.variant, call.sizes)) if call.keep else None
+        arrays = Arrays(x=x.data_ptr(), noise=None if noise is None else noise.data_ptr(), weights=at(weights), first=at(first))
+        arrays.home, arrays.said, arrays.last = home.data_ptr(), said.data_ptr(), at(last)
+        arrays.kept = None if kept is None else kept.data_ptr()
+        run(call, arrays, back=False)
+        if call.keep:
+            ctx.call = call
+            ctx.save_for_backward(x, noise, home, kept, *rest)
+            ctx.set_materialize_grads(False)
+        return said, *last
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dsaid: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
+        call, (x, noise, home, kept, *rest) = ctx.call, ctx.saved_tensors
+        first, weights = rest[: call.states], rest[call.states :]
+        needs = ctx.needs_input_grad[1:]  # x, noise, home, ...
+        dlast = tuple(None if d is None else d.contiguous() for d in dlast)
+        dsaid = None if dsaid is None else dsaid.contiguous()
+        dx, dhome = (torch.empty_like(t) if needed else None for t, needed in ((x, needs[0]), (home, needs[2])))
+        dfirst = [torch.empty_like(part) if needed else None for part, needed in zip(first, needs[3:])]
+        dweights = x.new_zeros(sum(w.numel() for w in weights))
+        arrays = Arrays(x=x.data_ptr(), noise=None if noise is None else noise.data_ptr(), weights=at(weights), first=at(first))
+        arrays.home, arrays.kept, arrays.dlast, arrays.dfirst = home.data_ptr(), kept.data_ptr(), at(dlast), at(dfirst)
+        arrays.dsaid, arrays.dx, arrays.dhome = (None if t is None else t.data_ptr() for t in (dsaid, dx, dhome))
+        arrays.dweights = dweights.data_ptr()
+        run(call, arrays, back=True)
+        parts = (part.view_as(w) for part, w in zip(dweights.split([w.numel() for w in weights]), weights, strict=True))
+        return None, dx, None, dhome, *dfirst, *parts
+
+
+def run(call: Call, arrays: Arrays, back: bool) -> None:
+    """One way; raises MemoryError."""
+    if getattr(library.load().functions, f"run_{call.variant}")(ctypes.byref(call.sizes), ctypes.byref(arrays), int(back)):
+        raise MemoryError("the fused step needs more memory than there is")
+
+
+def kept_numbers(variant: str, sizes: Sizes) -> int:
+    """How many numbers a run keeps for its way back."""
+    size = getattr(library.load().functions, f"kept_{variant}")
+    size.restype = ctypes.c_int64
+    return size(ctypes.byref(sizes))
+
+
+def counts(numbers: Sequence[int]) -> Any:
+    """Integers as C's array."""
+    return (ctypes.c_int64 * len(numbers))(*numbers)

@@ -1,0 +1,171 @@
+// The heads of tape_heads.py, forth and back: they write where they last read, move, and read where they arrived.
+#pragma once
+#include "addressing.h"
+
+template <class L>
+struct TapeHeads : Heads<L> {
+    using T = typename L::Number;
+    const Record& record;
+    Move<L> move;
+    int slots, width, moves, heads, tapes, channels;
+    std::vector<int> window, control;  // offsets of the slots seen; input channels that move the heads, none: what the controller says
+    int raw, asked, shifted, source = 0, weights = 0, memory = 0;
+    int of_head, of_written;  // where what is written begins among the raw parameters
+
+    TapeHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int heads, bool separate, std::vector<int> window,
+              std::vector<int> control, int controller)
+        : record(r), move{slots, moves}, slots(slots), width(width), moves(moves), heads(heads), window(window), control(control) {
+        tapes = separate ? heads : 1, channels = tapes * width;
+        of_head = 2 + moves, of_written = heads * of_head;
+        this->scratch = heads * slots + 2 * slots + heads * (of_head + 2 * width) + heads + int(control.size());
+        raw = r.take(of_written + heads * 2 * width);
+        asked = r.take(of_written + heads * 2 * width);  // gate, sharpening, shift; value, erase
+        shifted = r.take(heads * slots);
+        if (!control.empty()) source = r.take(int(control.size()));
+        this->layers.emplace_back(from, r, of_written, control.empty() ? controller : int(control.size()), source);
+        this->layers.emplace_back(from, r, heads * 2 * width, controller, 0);
+    }
+    void place(Record& r) {
+        weights = r.take(heads * slots), memory = r.take(slots * channels);
+        this->layers[1].x = r.hidden;
+        if (control.empty()) this->layers[0].x = r.hidden;
+    }
+    void tick(const L* before, L* after, const L* home, const L* noise, L* scratch) const override {
+        ask(after, noise);
+        write(before + memory, before + weights, after);
+        for (int h = 0; h < heads; h++) {
+            const L* a = after + asked + h * of_head;
+            move.forth(home + h * slots, before + weights + h * slots, a[0], a + 2, a[1], after + shifted + h * slots,
+                       after + weights + h * slots, scratch);
+        }
+        L* reads = after + record.reads;
+        clear(reads, heads * int(window.size()) * width);
+        each_seen([&](int h, int seen, int from, int at, int many) {
+            const L *w = after + weights + h * slots + from, *slot = after + memory + at * channels + tape(h) * width;
+            L* read = reads + seen * width;
+            for (int n = 0; n < many; n++, slot += channels)
+                for (int m = 0; m < width; m++) read[m] += w[n] * slot[m];
+        });
+    }
+    void back(const L* before, const L* after, const L* home, L* ds, L* dhidden, L* dy, L* dx, L* dhome, L* scratch) const override {
+        L *dweights = scratch, *dasked = dweights + heads * slots, *dwritten = dasked + of_written, *rest = dwritten + heads * 2 * width;
+        copy(ds + weights, dweights, heads * slots);
+        clear(dasked, of_written + heads * 2 * width);
+        each_seen([&](int h, int seen, int from, int at, int many) {
+            const L *w = after + weights + h * slots + from, *slot = after + memory + at * channels + tape(h) * width;
+            const L* dread = ds + record.reads + seen * width;
+            L *dslot = ds + memory + at * channels + tape(h) * width, *dw = dweights + h * slots + from;
+            for (int n = 0; n < many; n++, slot += channels, dslot += channels) {
+                L sum(T(0));
+                for (int m = 0; m < width; m++) {
+                    sum += dread[m] * slot[m];
+                    dslot[m] += w[n] * dread[m];
+                }
+                dw[n] += sum;
+            }
+        });
+        for (int h = 0; h < heads; h++) {
+            const L* a = after + asked + h * of_head;
+            L* da = dasked + h * of_head;
+            move.back(home + h * slots, before + weights + h * slots, a[0], a + 2, a[1], after + shifted + h * slots,
+                      after + weights + h * slots, dweights + h * slots, dhome + h * slots, ds + weights + h * slots, da[0], da + 2,
+                      da[1], rest);
+        }
+        unwrite(before + memory, before + weights, after, ds, dwritten, rest);
+        unask(after, dasked, dwritten, dhidden, dy, dx, rest);
+    }
+
+   private:
+    int tape(int head) const { return tapes == 1 ? 0 : head; }
+
+    // f(head, seen, from, at, many): weights from slot `from` on see the slots from `at` on, as vector `seen` of what is read.
+    template <class F>
+    void each_seen(F f) const {
+        int seen = 0;
+        for (int h = 0; h < heads; h++)
+            for (int offset : window) {
+                const int by = ((offset % slots) + slots) % slots;
+                f(h, seen, 0, by, slots - by);
+                f(h, seen++, slots - by, 0, by);
+            }
+    }
+    void ask(L* after, const L* noise) const {
+        for (size_t i = 0; i < control.size(); i++) after[source + i] = after[record.given + control[i]];
+        this->layers[0].linear.apply(after + this->layers[0].x, after + raw);
+        this->layers[1].linear.apply(after + record.hidden, after + raw + of_written);
+        for (int h = 0; h < heads; h++) {
+            const L* p = after + raw + h * of_head;
+            L* a = after + asked + h * of_head;
+            a[0] = sigmoid(within(p[0], CLIP<T>));
+            a[1] = T(1) + softplus(within(p[1], CLIP<T>));
+            for (int k = 2; k < of_head; k++) a[k] = within(p[k], CLIP<T>);
+            softmax(a + 2, a + 2, moves);
+        }
+        for (int i = 0; i < heads * 2 * width; i++) {
+            const L held = within(after[raw + of_written + i], CLIP<T>);
+            after[asked + of_written + i] = sigmoid(noise ? held + noise[i] : held);
+        }
+    }
+    void unask(const L* after, const L* dasked, const L* dwritten, L* dhidden, L* dy, L* dx, L* dsource) const {
+        L* d = dy + this->layers[0].dy;
+        for (int h = 0; h < heads; h++, d += of_head) {
+            const L *p = after + raw + h * of_head, *a = after + asked + h * of_head, *da = dasked + h * of_head;
+            d[0] = unclipped(p[0], da[0] * a[0] * (T(1) - a[0]));
+            d[1] = unclipped(p[1], da[1] * sigmoid(p[1]));
+            softmax_back(a + 2, da + 2, d + 2, moves);
+            for (int k = 2; k < of_head; k++) d[k] = unclipped(p[k], d[k]);
+        }
+        d = dy + this->layers[1].dy;
+        for (int i = 0; i < heads * 2 * width; i++) {
+            const L a = after[asked + of_written + i];
+            d[i] = unclipped(after[raw + of_written + i], dwritten[i] * a * (T(1) - a));
+        }
+        this->layers[1].linear.back_and_add(d, dhidden);
+        if (control.empty()) return this->layers[0].linear.back_and_add(dy + this->layers[0].dy, dhidden);
+        clear(dsource, int(control.size()));
+        this->layers[0].linear.back_and_add(dy + this->layers[0].dy, dsource);
+        for (size_t i = 0; i < control.size(); i++) dx[control[i]] += dsource[i];
+    }
+    // Every head of a tape erases, then every one adds erase times value (memory.py).
+    void write(const L* old, const L* w, L* after) const {
+        const L* written = after + asked + of_written;
+        L* fresh = after + memory;
+        const int several = tapes == 1 ? heads : 1;
+        for (int n = 0; n < slots; n++)
+            for (int c = 0; c < channels; c++, old++, fresh++) {
+                const int first = tapes == 1 ? 0 : c / width, m = tapes == 1 ? c : c % width;
+                L value = *old;
+                for (int h = first; h < first + several; h++) value -= value * (w[h * slots + n] * written[(2 * h + 1) * width + m]);
+                for (int h = first; h < first + several; h++) {
+                    const L *from = written + 2 * h * width + m;
+                    value += w[h * slots + n] * (from[0] * from[width]);
+                }
+                *fresh = value;
+            }
+    }
+    // Turns ds[memory] into the gradient of the memory before; adds to ds[weights] and dwritten.
+    void unwrite(const L* old, const L* w, const L* after, L* ds, L* dwritten, L* held) const {
+        const L* written = after + asked + of_written;
+        L *d = ds + memory, *dw = ds + weights;
+        const int several = tapes == 1 ? heads : 1;
+        for (int n = 0; n < slots; n++)
+            for (int c = 0; c < channels; c++, old++, d++) {
+                const int first = tapes == 1 ? 0 : c / width, m = tapes == 1 ? c : c % width;
+                const L dadded = *d;
+                L value = *old, dvalue = *d;
+                for (int h = 0; h < several; h++) {  // what each head found
+                    held[h] = value;
+                    value -= value * (w[(first + h) * slots + n] * written[(2 * (first + h) + 1) * width + m]);
+                }
+                for (int h = several - 1; h >= 0; h--) {
+                    const int at = (first + h) * slots + n, add = 2 * (first + h) * width + m, erase = add + width;
+                    const L put = w[at] * dadded, lost = w[at] * dvalue;
+                    dwritten[add] += put * written[erase];
+                    dwritten[erase] += put * written[add] - lost * held[h];
+                    dw[at] += dadded * (written[add] * written[erase]) - dvalue * held[h] * written[erase];
+                    dvalue -= lost * written[erase];
+                }
+                *d = dvalue;
+            }
+    }
+};
