@@ -142,6 +142,8 @@ def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder:
     Raises NonFiniteError, NotFiniteError, OSError, LostError, and Ended where somebody asks.
     """
     quiet()
+    # What is allocated here is written; filling it, Lightning's `deterministic` would have torch do that, takes time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer = build_trainer(config, cluster, folder, console, module.progress.updates)
     set_counters(trainer, module)
     with processes.to_the_end(), told_once():

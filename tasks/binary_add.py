@@ -8,12 +8,20 @@
     mask      1   1   1   1
 """
 
+from bisect import bisect_right
+from collections.abc import Iterable
+
 import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from tasks.base import Task
 from tasks.fields import STRICT, Count, Counts, Range
+
+KINDS = {"uniform": 0.5, "dense": 0.3, "ones": 0.08, "power": 0.05, "alternating": 0.05, "zero": 0.02}
+"""Kinds of operands, and how often they are drawn."""
+
+BELOW = (np.cumsum(list(KINDS.values())) / np.sum(list(KINDS.values()))).tolist()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -57,8 +65,15 @@ class BinaryAdd(Task):
 
 
 def bits(value: int, length: int) -> np.ndarray:
-    """The `length` lowest bits of a Python integer, least significant first."""
-    return np.array([value >> i & 1 for i in range(length)])
+    """The `length` lowest bits [L] of a Python integer, least significant first."""
+    return rows_of_bits([value], length)[0]
+
+
+def rows_of_bits(values: Iterable[int], length: int) -> np.ndarray:
+    """The `length` lowest bits of every Python integer, least significant first: [V L]."""
+    size, lowest = -(-length // 8), (1 << length) - 1
+    packed = np.frombuffer(b"".join((value & lowest).to_bytes(size, "little") for value in values), np.uint8)
+    return np.unpackbits(packed.reshape(-1, size), axis=1, count=length, bitorder="little")
 
 
 def number(bits: Tensor) -> int:
@@ -72,10 +87,14 @@ def operand(random: np.random.Generator, length: int) -> int:
     Half of them are uniform. The others have any density of ones, or are all ones, a power of two, alternating or zero:
     uniform bits alone hardly ever contain a long carry.
     """
-    kind = random.choice(["uniform", "dense", "ones", "power", "alternating", "zero"], p=[0.5, 0.3, 0.08, 0.05, 0.05, 0.02])
-    density = random.uniform() if kind == "dense" else 0.5
-    drawn = random.uniform(size=length) < density
+    kind = list(KINDS)[bisect_right(BELOW, random.random())]
+    density = random.random() if kind == "dense" else 0.5
+    drawn = random.random(length) < density
     place = int(random.integers(length))
-    alternating = sum(1 << i for i in range(place % 2, length, 2))
-    shapes = {"ones": (1 << length) - 1, "power": 1 << place, "alternating": alternating, "zero": 0}
-    return shapes.get(kind, sum(1 << i for i in np.flatnonzero(drawn).tolist()))
+    shapes = {
+        "ones": (1 << length) - 1,
+        "power": 1 << place,
+        "alternating": ((1 << length + length % 2) - 1) // 3 << place % 2 & (1 << length) - 1,  # 0101...
+        "zero": 0,
+    }
+    return shapes[kind] if kind in shapes else int.from_bytes(np.packbits(drawn, bitorder="little"), "little")

@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from tasks.base import Task
-from tasks.binary_add import bits, number, operand
+from tasks.binary_add import bits, number, operand, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
 
 
@@ -76,8 +76,7 @@ class BinaryMul(Task):
         inputs[:, :, 0] = bits(b, sweeps)[:, None]
         inputs[:, 0, 2] = 1
         targets, mask = np.zeros((2, sweeps, length + 2))
-        for sweep in range(sweeps):
-            targets[sweep, 2:] = bits(a * (b % (1 << sweep + 1)) >> sweep, length)
+        targets[:, 2:] = rows_of_bits((a * (b % (1 << sweep + 1)) >> sweep for sweep in range(sweeps)), length)
         mask[:, 2:] = 1
         if self.supervision == "product" or split != "train":
             mask[:, 3:] = 0

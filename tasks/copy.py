@@ -49,15 +49,13 @@ class Copy(Task):
     def sequence(self, random: np.random.Generator, length: int, split: str):
         vectors = random.integers(0, 2, (length, self.width))
         if split == "train":
-            mixed = random.uniform(size=(length, 1)) < self.mixed_density
-            drawn = random.uniform(size=vectors.shape) < random.uniform(size=(length, 1))
+            mixed = random.random((length, 1)) < self.mixed_density
+            drawn = random.random(vectors.shape) < random.random((length, 1))
             vectors = np.where(mixed, drawn, vectors)
-        inputs = np.zeros((2 * length + 1, self.inputs))
-        inputs[:length, : self.width] = vectors
+        inputs, targets = (np.zeros((2 * length + 1, width), np.float32) for width in (self.inputs, self.width))
+        inputs[:length, : self.width] = targets[length + 1 :] = vectors
         inputs[length, self.width] = 1
-        targets = np.zeros((len(inputs), self.width))
-        targets[length + 1 :] = vectors
-        return inputs, targets, np.arange(len(inputs)) > length
+        return inputs, targets, np.arange(2 * length + 1) > length
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, self.width].argmax())

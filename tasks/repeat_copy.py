@@ -84,13 +84,13 @@ class RepeatCopy(Task):
     def repeated(self, random: np.random.Generator, length: int, repeats: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`length` random vectors and `repeats` copies of them, then the end marker: inputs [T I], targets [T O], mask [T]."""
         vectors = random.integers(0, 2, (length, self.width))
-        inputs = np.zeros((length + 1 + length * repeats + 1, self.inputs))
+        ticks = length + 1 + length * repeats + 1
+        inputs, targets = (np.zeros((ticks, width), np.float32) for width in (self.inputs, self.outputs))
         inputs[:length, : self.width] = vectors
         inputs[length, self.width :] = 1, self.normalise(repeats)
-        targets = np.zeros((len(inputs), self.outputs))
-        targets[length + 1 : -1, : self.width] = np.tile(vectors, (repeats, 1))
+        targets[length + 1 : -1, : self.width].reshape(repeats, length, self.width)[:] = vectors
         targets[-1, self.width] = 1
-        return inputs, targets, np.arange(len(inputs)) > length
+        return inputs, targets, np.arange(ticks) > length
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, self.width].argmax())

@@ -63,7 +63,7 @@ def test_logits_for_every_tick_and_output(guest):
 def test_recording_changes_nothing_and_shows_every_tick(guest):
     model, task, batch = guest
     plain_logits, recorded = model(batch.inputs, batch.ticks).logits, model.show(task, "val", 0, 3)
-    assert torch.equal(model(batch.inputs, batch.ticks, record=True).logits, plain_logits)
+    assert_close(model(batch.inputs, batch.ticks, record=True).logits, plain_logits)  # by the loop, and maybe by the fused step
     ticks = recorded.batch.inputs.shape[1]
     assert recorded.output.signals
     for signal in model(batch.inputs, batch.ticks, record=True).signals if task.claim != "trace" else ():

@@ -17,6 +17,8 @@ LAYERS = [  # a file may import from its own layer and from those above it in th
     ["ntm.command"],
     ["ntm.evaluate"],
     ["ntm.train", "ntm.turing", "ntm.certify"],
+    ["ntm.benches"],
+    ["ntm.bench"],
 ]
 ANYWHERE = {"ntm"}
 """The package's front, `ntm/__init__.py`: it names what the rooms offer, and no room asks it for anything."""
@@ -24,7 +26,7 @@ ANYWHERE = {"ntm"}
 ONLY = {  # a library -> who may know it
     "hydra": {"ntm.command", "ntm.words"},
     "omegaconf": {"ntm.command"},
-    "lightning": {"ntm.training", "ntm.views", "ntm.train"},
+    "lightning": {"ntm.training", "ntm.views", "ntm.train", "ntm.benches"},
     "tensorboard": set(),
 }
 

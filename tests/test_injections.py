@@ -172,7 +172,7 @@ def test_a_moment_that_is_spoilt_in_its_copy_too_ends_the_run_and_is_not_saved(r
     def flipping(self, draw, optimizer):
         if self.progress.updates == 7:
             negative(self)
-            self.kept.take(7)
+            self.kept.keep(self.kept.copy(), self.progress)
         return update(self, draw, optimizer)
 
     monkeypatch.setattr(LitModel, "update", flipping)

@@ -19,7 +19,7 @@ from ntm.training.curriculum import Progress, after_update, learning_rate
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
-from ntm.training.snapshot import Snapshot, miscounted, spoilt, spoilt_by_update
+from ntm.training.snapshot import Snapshot, miscounted, spoilt
 from tasks import Score
 
 
@@ -70,7 +70,7 @@ class LitModel(L.LightningModule):
         optimizer = OPTIMIZERS[recipe.name]([{"params": part} for part in (rest, *groups.values())], lr=recipe.lr)
         if self.moments is not None:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": self.moments})
-        self.kept = Snapshot(self, optimizer, self.progress)
+        self.kept = Snapshot(self.model, optimizer, self.progress)
         return optimizer
 
     def training_step(self, draw: Draw, index: int) -> dict[str, Any]:
@@ -118,12 +118,13 @@ class LitModel(L.LightningModule):
 
     def keep(self, offender: str | None) -> None:
         """Keep what is there now, or, where it is not finite or there is an offender already, go back to what was kept before."""
+        copy = self.kept.copy()
         if offender is None:
-            found = spoilt_by_update(self.model, self.kept.optimizer)
+            found = self.kept.spoilt(copy)
             offender = None if found is None else f"{found}, after the update"
         offender = processes.agreed(offender, self.device)
         if offender is None:
-            self.kept.take(self.progress)
+            self.kept.keep(copy, self.progress)
             self.skips = self.skips._replace(in_a_row=0)
             return
         self.kept.restore()
@@ -252,7 +253,7 @@ class LitModel(L.LightningModule):
         try:
             (moments,) = checkpoint["optimizer_states"]
             self.moments = moments["state"]
-            check_moments(self.configure_optimizers())
+            check_moments(self.configure_optimizers(), self.moments)
         except Exception:  # torch trips over whatever is in there
             name = self.config.optimizer.name
             raise UserError(

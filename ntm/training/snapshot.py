@@ -13,29 +13,41 @@ NEVER_NEGATIVE = {"exp_avg_sq", "square", "step"}
 
 
 class Snapshot:
-    """Copies of a module's weights and of what its optimiser remembers of them."""
+    """Copies of a module's weights and of what its optimiser remembers of them, in one tensor: one copy is faster than many."""
 
     def __init__(self, module: nn.Module, optimizer: Optimizer, progress: Progress):
         self.module, self.optimizer = module, optimizer
-        self.take(progress)
+        self.parameters = list(module.parameters())
+        self.keep(self.copy(), progress)
 
-    def take(self, progress: Progress) -> None:
-        """Copy what is there."""
-        self.progress = progress
-        self.weights = [p.detach().clone() for p in self.module.parameters()]
-        self.moments = {
-            p: {key: value.clone() if isinstance(value, Tensor) else value for key, value in state.items()}
-            for p, state in self.optimizer.state.items()
-        }
+    def live(self) -> list[Tensor]:
+        """Every weight and moment, as they are."""
+        moments = [value for state in self.optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+        return [p.detach() for p in self.parameters] + moments
+
+    def copy(self) -> Tensor:
+        """All of their numbers."""
+        return torch.cat([value.reshape(-1) for value in self.live()])
+
+    def spoilt(self, copy: Tensor) -> str | None:
+        """What is not finite of what was copied right after an update; a negative second moment has made a weight no number."""
+        if bool(torch.isfinite(torch.linalg.vector_norm(copy))):
+            return None
+        return spoilt(self.module, self.optimizer)  # squares may overflow, and all be well
+
+    def keep(self, copy: Tensor, progress: Progress) -> None:
+        """Keep a copy of what is there."""
+        self.numbers, self.progress = copy, progress
+        self.known = {p: dict(state) for p, state in self.optimizer.state.items()}
 
     def restore(self) -> None:
         """Go back, bit by bit."""
-        with torch.no_grad():
-            for p, copy in zip(self.module.parameters(), self.weights):
-                p.copy_(copy)
         self.optimizer.state.clear()
-        self.optimizer.state.update(self.moments)
-        self.take(self.progress)  # or the optimiser would go on in the copies
+        self.optimizer.state.update({p: dict(state) for p, state in self.known.items()})
+        live = self.live()
+        with torch.no_grad():
+            for value, copy in zip(live, self.numbers.split([value.numel() for value in live]), strict=True):
+                value.copy_(copy.view_as(value))
 
 
 def spoilt(module: nn.Module, optimizer: Optimizer) -> str | None:
@@ -51,15 +63,10 @@ def spoilt(module: nn.Module, optimizer: Optimizer) -> str | None:
     return None
 
 
-def spoilt_by_update(module: nn.Module, optimizer: Optimizer) -> str | None:
-    """As `spoilt`, right after an update, and fast: a negative second moment has made Adam's weight no number then."""
-    norm = torch.nn.utils.get_total_norm([value for _, _, value in numbers(module, optimizer)])
-    return None if bool(torch.isfinite(norm)) else spoilt(module, optimizer)  # squares may overflow, and all be well
-
-
 def miscounted(optimizer: Optimizer) -> bool:
     """Whether a count of updates is below zero: torch's Adam would not even make NaN of it, but raise."""
-    return any(bool(state["step"] < 0) for state in optimizer.state.values() if "step" in state)
+    counts = [state["step"] for state in optimizer.state.values() if "step" in state]
+    return bool(counts) and bool((torch.stack(counts) < 0).any())
 
 
 def numbers(module: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, str, Tensor]]:

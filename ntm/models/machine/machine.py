@@ -52,7 +52,7 @@ class Machine(Cell):
 
     def use(self, backend: str) -> None:
         """Take the step that is asked for; only the machines of this package have a fused one."""
-        if not whole.known(self.controller, self.access):
+        if type(self) is not Machine or not whole.known(self.controller, self.access):
             only_eager(backend)
             backend = "eager"
         self.backend = backend
@@ -75,8 +75,7 @@ class Machine(Cell):
         self.prepare()
         if self.backend == "eager":
             return None
-        said, parts = whole.run(self.controller, self.access, output, inputs, state, noise)
-        return said, MachineState(*parts)
+        return whole.run(self, output, inputs, state, noise)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """What moves the heads may learn faster or slower than the rest: `optimizer.addressing_rate`."""

@@ -7,11 +7,11 @@ constexpr T WEIGHT_EPSILON = T(1e-12);
 template <class T>
 constexpr T CLIP = T(20);
 
-// The gradient of a number that was held within +-CLIP.
+// The gradient of a number that was held within +-CLIP, as hardtanh's: none at the limits, and on where it is not a number.
 template <class L>
 static inline L unclipped(L raw, L d) {
     using T = typename L::Number;
-    return where_above(raw, CLIP<T>, L(T(0)), where_below(raw, -CLIP<T>, L(T(0)), d));
+    return where_at_least(raw, CLIP<T>, L(T(0)), where_at_most(raw, -CLIP<T>, L(T(0)), d));
 }
 
 // y = softmax(x) over `many`; in place allowed.
@@ -40,7 +40,11 @@ struct Move {
         }
     }
     void blend(const L* candidate, const L* previous, L gate, L* blended) const {
-        for (int n = 0; n < slots; n++) blended[n] = previous[n] + gate * (candidate[n] - previous[n]);
+        const L rest = T(1) - gate;
+        for (int n = 0; n < slots; n++) {  // as torch.lerp: a gate of 1 leaves the candidate as it is
+            const L step = candidate[n] - previous[n];
+            blended[n] = where_below(gate, T(0.5), previous[n] + gate * step, candidate[n] - rest * step);
+        }
     }
     // `shifted` is kept for the way back; `scratch` has N.
     void forth(const L* candidate, const L* previous, L gate, const L* shift, L sharpening, L* shifted, L* weights, L* scratch) const {
@@ -61,7 +65,7 @@ struct Move {
         for (int n = 0; n < slots; n++) {
             const L held = at_least(shifted[n], WEIGHT_EPSILON<T>), dlog = weights[n] * (dweights[n] - dot);
             dpower += dlog * logarithm(held);
-            d[n] = where_above(shifted[n], WEIGHT_EPSILON<T>, sharpening * dlog / held, L(T(0)));
+            d[n] = where_at_most(shifted[n], WEIGHT_EPSILON<T>, L(T(0)), sharpening * dlog / held);
         }
         dsharpening = dpower;
         blend(candidate, previous, gate, blended);

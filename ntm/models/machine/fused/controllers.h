@@ -46,7 +46,7 @@ struct FeedForward : Controller<L> {
             const Layer<L>& layer = this->layers[n];
             const L* said = after + hidden[n];
             L* made = dy + layer.dy;
-            for (int i = 0; i < layer.linear.outputs; i++) made[i] = where_above(said[i], T(0), n + 1 == int(hidden.size()) ? dhidden[i] : made[i], L(T(0)));
+            for (int i = 0; i < layer.linear.outputs; i++) made[i] = where_at_most(said[i], T(0), L(T(0)), n + 1 == int(hidden.size()) ? dhidden[i] : made[i]);
             L* below = n ? dy + this->layers[n - 1].dy : dgiven;
             if (n) clear(below, layer.linear.inputs);
             layer.linear.back_and_add(made, below);

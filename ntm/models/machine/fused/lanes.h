@@ -6,26 +6,22 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
-template <class T>
-struct Register;  // what a vector unit takes at once
-template <>
-struct Register<float> {
-    typedef float type __attribute__((vector_size(32)));
-    typedef int32_t whole __attribute__((vector_size(32)));
-};
-template <>
-struct Register<double> {
-    typedef double type __attribute__((vector_size(32)));
-    typedef int64_t whole __attribute__((vector_size(32)));
+// What a vector unit takes at once: `N` numbers, and as many integers of their size.
+template <class T, int N>
+struct Register {
+    typedef T type __attribute__((vector_size(N * sizeof(T))));
+    typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> whole __attribute__((vector_size(N * sizeof(T))));
 };
 
-template <class T, int U>
+// `U` registers of `N` numbers.
+template <class T, int U, int N>
 struct Lanes {
     using Number = T;
-    using V = typename Register<T>::type;
-    using W = typename Register<T>::whole;
-    static constexpr int units = U, wide = sizeof(V) / sizeof(T), rows = U * wide;
+    using V = typename Register<T, N>::type;
+    using W = typename Register<T, N>::whole;
+    static constexpr int units = U, wide = N, rows = U * N;
     V v[U];
 
     Lanes() = default;
@@ -36,54 +32,56 @@ struct Lanes {
     const T* numbers() const { return reinterpret_cast<const T*>(v); }
 };
 
-#define EACH(expression)                          \
-    Lanes<T, U> made;                             \
-    for (int u = 0; u < U; u++) made.v[u] = (expression); \
+#define EACH(...)                                 \
+    Lanes<T, U, N> made;                             \
+    for (int u = 0; u < U; u++) made.v[u] = (__VA_ARGS__); \
     return made
-#define LANES template <class T, int U> static inline __attribute__((always_inline))
+#define LANES template <class T, int U, int N> static inline __attribute__((always_inline))
 
-LANES Lanes<T, U> operator+(Lanes<T, U> a, Lanes<T, U> b) { EACH(a.v[u] + b.v[u]); }
-LANES Lanes<T, U> operator-(Lanes<T, U> a, Lanes<T, U> b) { EACH(a.v[u] - b.v[u]); }
-LANES Lanes<T, U> operator*(Lanes<T, U> a, Lanes<T, U> b) { EACH(a.v[u] * b.v[u]); }
-LANES Lanes<T, U> operator/(Lanes<T, U> a, Lanes<T, U> b) { EACH(a.v[u] / b.v[u]); }
-LANES Lanes<T, U> operator*(T a, Lanes<T, U> b) { EACH(a * b.v[u]); }
-LANES Lanes<T, U> operator+(T a, Lanes<T, U> b) { EACH(a + b.v[u]); }
-LANES Lanes<T, U> operator-(T a, Lanes<T, U> b) { EACH(a - b.v[u]); }
-LANES Lanes<T, U>& operator+=(Lanes<T, U>& a, Lanes<T, U> b) { return a = a + b; }
-LANES Lanes<T, U>& operator-=(Lanes<T, U>& a, Lanes<T, U> b) { return a = a - b; }
-LANES Lanes<T, U>& operator*=(Lanes<T, U>& a, Lanes<T, U> b) { return a = a * b; }
+LANES Lanes<T, U, N> operator+(Lanes<T, U, N> a, Lanes<T, U, N> b) { EACH(a.v[u] + b.v[u]); }
+LANES Lanes<T, U, N> operator-(Lanes<T, U, N> a, Lanes<T, U, N> b) { EACH(a.v[u] - b.v[u]); }
+LANES Lanes<T, U, N> operator*(Lanes<T, U, N> a, Lanes<T, U, N> b) { EACH(a.v[u] * b.v[u]); }
+LANES Lanes<T, U, N> operator/(Lanes<T, U, N> a, Lanes<T, U, N> b) { EACH(a.v[u] / b.v[u]); }
+LANES Lanes<T, U, N> operator*(T a, Lanes<T, U, N> b) { EACH(a * b.v[u]); }
+LANES Lanes<T, U, N> operator+(T a, Lanes<T, U, N> b) { EACH(a + b.v[u]); }
+LANES Lanes<T, U, N> operator-(T a, Lanes<T, U, N> b) { EACH(a - b.v[u]); }
+LANES Lanes<T, U, N>& operator+=(Lanes<T, U, N>& a, Lanes<T, U, N> b) { return a = a + b; }
+LANES Lanes<T, U, N>& operator-=(Lanes<T, U, N>& a, Lanes<T, U, N> b) { return a = a - b; }
+LANES Lanes<T, U, N>& operator*=(Lanes<T, U, N>& a, Lanes<T, U, N> b) { return a = a * b; }
 
 // b where a > limit, else c; a lane that is not a number takes c.
-LANES Lanes<T, U> where_above(Lanes<T, U> a, T limit, Lanes<T, U> b, Lanes<T, U> c) { EACH(a.v[u] > limit ? b.v[u] : c.v[u]); }
-LANES Lanes<T, U> where_below(Lanes<T, U> a, T limit, Lanes<T, U> b, Lanes<T, U> c) { EACH(a.v[u] < limit ? b.v[u] : c.v[u]); }
-LANES Lanes<T, U> larger(Lanes<T, U> a, Lanes<T, U> b) { EACH(a.v[u] > b.v[u] ? a.v[u] : b.v[u]); }
-LANES Lanes<T, U> at_least(Lanes<T, U> a, T limit) { EACH(a.v[u] < limit ? limit - typename Register<T>::type{} : a.v[u]); }
-LANES Lanes<T, U> at_most(Lanes<T, U> a, T limit) { EACH(a.v[u] > limit ? limit - typename Register<T>::type{} : a.v[u]); }
-LANES Lanes<T, U> within(Lanes<T, U> a, T limit) { return at_most(at_least(a, -limit), limit); }
+LANES Lanes<T, U, N> where_above(Lanes<T, U, N> a, T limit, Lanes<T, U, N> b, Lanes<T, U, N> c) { EACH(a.v[u] > limit ? b.v[u] : c.v[u]); }
+LANES Lanes<T, U, N> where_below(Lanes<T, U, N> a, T limit, Lanes<T, U, N> b, Lanes<T, U, N> c) { EACH(a.v[u] < limit ? b.v[u] : c.v[u]); }
+LANES Lanes<T, U, N> where_at_least(Lanes<T, U, N> a, T limit, Lanes<T, U, N> b, Lanes<T, U, N> c) { EACH(a.v[u] >= limit ? b.v[u] : c.v[u]); }
+LANES Lanes<T, U, N> where_at_most(Lanes<T, U, N> a, T limit, Lanes<T, U, N> b, Lanes<T, U, N> c) { EACH(a.v[u] <= limit ? b.v[u] : c.v[u]); }
+LANES Lanes<T, U, N> larger(Lanes<T, U, N> a, Lanes<T, U, N> b) { EACH(a.v[u] > b.v[u] ? a.v[u] : b.v[u]); }
+LANES Lanes<T, U, N> at_least(Lanes<T, U, N> a, T limit) { EACH(a.v[u] < limit ? limit - typename Register<T, N>::type{} : a.v[u]); }
+LANES Lanes<T, U, N> at_most(Lanes<T, U, N> a, T limit) { EACH(a.v[u] > limit ? limit - typename Register<T, N>::type{} : a.v[u]); }
+LANES Lanes<T, U, N> within(Lanes<T, U, N> a, T limit) { return at_most(at_least(a, -limit), limit); }
 
-template <int U, class F>
-static inline Lanes<double, U> by_number(Lanes<double, U> a, F function) {
-    for (int r = 0; r < Lanes<double, U>::rows; r++) a.numbers()[r] = function(a.numbers()[r]);
+template <int U, int N, class F>
+static inline Lanes<double, U, N> by_number(Lanes<double, U, N> a, F function) {
+    for (int r = 0; r < Lanes<double, U, N>::rows; r++) a.numbers()[r] = function(a.numbers()[r]);
     return a;
 }
 
-template <int U>
-static inline Lanes<double, U> exponential(Lanes<double, U> x) {
+template <int U, int N>
+static inline Lanes<double, U, N> exponential(Lanes<double, U, N> x) {
     return by_number(x, [](double a) { return std::exp(a); });
 }
-template <int U>
-static inline Lanes<double, U> logarithm(Lanes<double, U> x) {
+template <int U, int N>
+static inline Lanes<double, U, N> logarithm(Lanes<double, U, N> x) {
     return by_number(x, [](double a) { return std::log(a); });
 }
-template <int U>
-static inline Lanes<double, U> hyperbolic_tangent(Lanes<double, U> x) {
+template <int U, int N>
+static inline Lanes<double, U, N> hyperbolic_tangent(Lanes<double, U, N> x) {
     return by_number(x, [](double a) { return std::tanh(a); });
 }
 
 // exp(x) = 2^n exp(r), |r| <= ln(2) / 2, and the Taylor polynomial of exp to r^7: a relative error under 1e-7. Zero below -87.
-template <int U>
-static inline __attribute__((always_inline)) Lanes<float, U> exponential(Lanes<float, U> x) {
-    using L = Lanes<float, U>;
+template <int U, int N>
+static inline __attribute__((always_inline)) Lanes<float, U, N> exponential(Lanes<float, U, N> x) {
+    using L = Lanes<float, U, N>;
     L held = at_most(at_least(x, -88.0f), 88.8f), n, two_to_n;
     for (int u = 0; u < U; u++) {
         const typename L::V shifted = held.v[u] * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: what rounds is in the last bits
@@ -100,9 +98,9 @@ static inline __attribute__((always_inline)) Lanes<float, U> exponential(Lanes<f
 }
 
 // log(x) of x >= 1e-12: the exponent times ln(2), and 2 artanh((m - 1) / (m + 1)) of the mantissa m in sqrt(1/2) to sqrt(2).
-template <int U>
-static inline __attribute__((always_inline)) Lanes<float, U> logarithm(Lanes<float, U> x) {
-    using L = Lanes<float, U>;
+template <int U, int N>
+static inline __attribute__((always_inline)) Lanes<float, U, N> logarithm(Lanes<float, U, N> x) {
+    using L = Lanes<float, U, N>;
     L exponent, mantissa;
     for (int u = 0; u < U; u++) {
         typename L::W bits, above;
@@ -116,32 +114,32 @@ static inline __attribute__((always_inline)) Lanes<float, U> logarithm(Lanes<flo
     L p = L(2.0f / 11);
     for (float factor : {2.0f / 9, 2.0f / 7, 2.0f / 5, 2.0f / 3}) p = p * square + L(factor);
     const L made = 0.693147182f * exponent + (2.0f * s + s * square * p);
-    for (int u = 0; u < U; u++) mantissa.v[u] = x.v[u] == x.v[u] ? made.v[u] : x.v[u];
+    for (int u = 0; u < U; u++) mantissa.v[u] = x.v[u] < HUGE_VALF ? made.v[u] : x.v[u];
     return mantissa;
 }
 
 // By exp where |x| is large, by the Taylor polynomial of tanh where it is small and the former would cancel.
-template <int U>
-static inline __attribute__((always_inline)) Lanes<float, U> hyperbolic_tangent(Lanes<float, U> x) {
-    using L = Lanes<float, U>;
+template <int U, int N>
+static inline __attribute__((always_inline)) Lanes<float, U, N> hyperbolic_tangent(Lanes<float, U, N> x) {
+    using L = Lanes<float, U, N>;
     const L square = x * x, large = L(1.0f) - L(2.0f) / (1.0f + exponential(2.0f * x));
     L p = L(-1382.0f / 155925);
     for (float factor : {62.0f / 2835, -17.0f / 315, 2.0f / 15, -1.0f / 3}) p = p * square + L(factor);
     return where_below(square, 0.09f, x + x * square * p, large);
 }
 
-LANES Lanes<T, U> sigmoid(Lanes<T, U> x) { return Lanes<T, U>(T(1)) / (T(1) + exponential(T(0) - x)); }
+LANES Lanes<T, U, N> sigmoid(Lanes<T, U, N> x) { return Lanes<T, U, N>(T(1)) / (T(1) + exponential(T(0) - x)); }
 
 // log(1 + exp(x)), and x where that is it: torch's threshold is 20. By Kahan's log1p.
-LANES Lanes<T, U> softplus(Lanes<T, U> x) {
-    using L = Lanes<T, U>;
+LANES Lanes<T, U, N> softplus(Lanes<T, U, N> x) {
+    using L = Lanes<T, U, N>;
     const L e = exponential(x), one = T(1) + e, rest = one - L(T(1));
     L small = logarithm(one) * e / rest;
     for (int u = 0; u < U; u++) small.v[u] = rest.v[u] == T(0) ? e.v[u] : small.v[u];
     return where_above(x, T(20), x, small);
 }
 
-LANES Lanes<T, U> inverse_root(Lanes<T, U> x) {
-    for (int r = 0; r < Lanes<T, U>::rows; r++) x.numbers()[r] = T(1) / std::sqrt(x.numbers()[r]);
+LANES Lanes<T, U, N> inverse_root(Lanes<T, U, N> x) {
+    for (int r = 0; r < Lanes<T, U, N>::rows; r++) x.numbers()[r] = T(1) / std::sqrt(x.numbers()[r]);
     return x;
 }

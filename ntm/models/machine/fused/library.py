@@ -1,7 +1,7 @@
 """The fused step's C++, built on first use with whatever compiler is there, and kept for the next time.
 
-No torch headers and no build system: one command, some seconds, and a plain C interface. A library is built beside its name and
-renamed, so that a kill leaves nothing that a later run would trip over or wait for.
+No torch headers and no build system: one command, some seconds, and a plain C interface. A library is built beside its place and
+renamed, and its name ends in its checksum: nothing that a kill or a full disk left behind is loaded, or waited for.
 """
 
 import ctypes
@@ -36,32 +36,41 @@ class Library(NamedTuple):
 @cache
 def load() -> Library:
     """The library, built where it is not there yet; raises NoLibraryError where it cannot be."""
-    path, start, told = place(), time.monotonic(), "fused step"
+    command, folder = compiler(), kept_in()
+    name = name_of(command)
     try:
-        if not path.exists():
-            path = built(path)
-            told += f" (built in {time.monotonic() - start:.0f} s: {path})"
-        return Library(ctypes.CDLL(str(path)), told)
+        for path in [] if folder is None else sorted(folder.glob(f"{name}-*.so")):
+            if path.name == f"{name}-{checksum(path)}.so":
+                return Library(ctypes.CDLL(str(path)), "fused step")
+        return built(command, folder, name)
     except OSError as error:
         raise NoLibraryError(str(error).splitlines()[0]) from None
 
 
-def compiler() -> str:
-    """The C++ compiler: $CXX, or the first one found; raises NoLibraryError."""
+def compiler() -> list[str]:
+    """The C++ compiler, as the words of a command: $CXX, or the first one found; raises NoLibraryError."""
     asked = os.environ.get("CXX", "").split()
-    for name in asked[:1] or ["c++", "g++", "clang++"]:
+    for name, *words in [asked] if asked else [["c++"], ["g++"], ["clang++"]]:
         found = shutil.which(name)
         if found is not None:
-            return found
+            return [found, *words]
     raise NoLibraryError(f"no C++ compiler: {' '.join(asked) or 'c++, g++ and clang++ are not there'}")
 
 
-def place() -> Path:
-    """Where the library is kept: its name tells sources, flags, compiler and processor, any of which makes another one."""
-    told = [" ".join(FLAGS), compiler(), platform.platform(), platform.machine(), processor()]
+def kept_in() -> Path | None:
+    """The folder where libraries are kept; None: there is no home to keep one in."""
+    asked = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (asked if asked.is_absolute() else Path.home() / ".cache") / "ntm"
+    except RuntimeError:
+        return None
+
+
+def name_of(command: list[str]) -> str:
+    """How a library's name begins: it tells sources, flags, compiler and processor, any of which makes another one."""
+    told = [*FLAGS, *command, platform.platform(), platform.machine(), processor()]
     told += [path.read_text() for path in sorted(SOURCES.iterdir()) if path.suffix in (".h", ".cpp")]
-    name = hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ntm" / f"step-{name}.so"
+    return "step-" + hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def processor() -> str:
@@ -73,25 +82,39 @@ def processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def built(path: Path) -> Path:
-    """Build the library at its place, or for this process alone where nothing can be kept; raises NoLibraryError."""
+def checksum(path: Path) -> str:
+    """Of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def built(command: list[str], folder: Path | None, name: str) -> Library:
+    """Build the library and keep it where that can be; raises NoLibraryError, OSError."""
+    start = time.monotonic()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=path.parent))
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        workplace = Path(tempfile.mkdtemp(dir=folder))
     except OSError:
-        folder = Path(tempfile.mkdtemp())
+        folder, workplace = None, Path(tempfile.mkdtemp())
     try:
-        made = folder / path.name
-        command = [compiler(), *FLAGS, str(SOURCES / "step.cpp"), "-o", str(made)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
-        if done.returncode:
-            raise NoLibraryError(f"{command[0]} fails: {(done.stderr.splitlines() or ['it says nothing'])[0]}")
-        if folder.parent != path.parent:
-            return made
-        made.replace(path)
-        return path
+        made = workplace / "step.so"
+        build(command, made)
+        told = f"fused step (built in {time.monotonic() - start:.0f} s, for this run alone)"
+        if folder is not None:
+            made = made.replace(folder / f"{name}-{checksum(made)}.so")
+            told = f"fused step (built in {time.monotonic() - start:.0f} s: {made})"
+        return Library(ctypes.CDLL(str(made)), told)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def build(command: list[str], made: Path) -> None:
+    """Compile the sources; raises NoLibraryError."""
+    words = [*command, *FLAGS, str(SOURCES / "step.cpp"), "-o", str(made)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=LONGEST, check=False)
     except subprocess.TimeoutExpired:
         raise NoLibraryError(f"{command[0]} takes over {LONGEST:.0f} s") from None
-    finally:
-        if folder.parent == path.parent:
-            shutil.rmtree(folder, ignore_errors=True)
+    if done.returncode:
+        lines = done.stderr.splitlines() or ["it says nothing"]
+        raise NoLibraryError(f"{command[0]} fails: {next((line for line in lines if 'error' in line), lines[0])}")

@@ -1,8 +1,8 @@
 // A machine of controller, heads and output layer, one chunk of rows at a time through all ticks, forth and back.
 #pragma once
 #include <algorithm>
-#include <functional>
 #include <memory>
+#include <utility>
 
 #include "controllers.h"
 #include "ntm_heads.h"
@@ -40,7 +40,9 @@ struct Machine {
     std::unique_ptr<Controller<L>> controller;
     std::unique_ptr<Heads<L>> heads;
     std::deque<Layer<L>> output;
+    std::vector<const Layer<L>*> layers;
     std::vector<Span> state;
+    size_t lined_up = 0;  // lanes that gathering gradients takes
     int slots, reads, hidden, bits, noise = 0, many;
 
     Machine(const Sizes& s, const T* const* weights, bool gradients) : sizes(s), parameters(weights, gradients) {
@@ -77,6 +79,8 @@ struct Machine {
         state.push_back({weights_at, many * slots});
         state.push_back({record.reads, reads});
         if (s.outputs) output.emplace_back(parameters, record, int(s.outputs), hidden + reads, record.hidden);
+        for (const std::deque<Layer<L>>* some : {&std::as_const(controller->layers), &std::as_const(heads->layers), &std::as_const(output)})
+            for (const Layer<L>& layer : *some) layers.push_back(&layer), lined_up = std::max(lined_up, layer.scratch(WINDOW));
         record.size |= 1, record.gradients |= 1;  // an even stride would use few of a cache's sets
     }
     size_t state_size() const { return record.size - record.state; }
@@ -173,7 +177,7 @@ struct Chunk {
         const int many = int(machine.state.size()), longest = machine.segment();
         std::vector<L> again(machine.segments() == 1 ? 0 : (longest + 1) * size_t(record.size)), ds(record.size), dhome(home.size());
         std::vector<L> dhidden(machine.hidden + machine.reads), dgiven(record.inputs + machine.reads + machine.bits);
-        std::vector<L> dy(size_t(Machine<L>::WINDOW) * record.gradients);
+        std::vector<L> dy(size_t(Machine<L>::WINDOW) * record.gradients), lined_up(machine.lined_up);
         for (int p = 0; p < many; p++) {
             const Span& span = machine.state[p];
             if (arrays.dlast[p]) gather_gradient(arrays.dlast[p], span.lanes, 0, ds.data() + span.at, span.lanes);
@@ -193,8 +197,8 @@ struct Chunk {
                 L* made = dy.data() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
                 back_a_tick(t, before, before + record.size, ds.data(), dhidden.data(), made, dgiven.data(), dhome.data());
                 if (waiting < Machine<L>::WINDOW && t > start) continue;
-                for (const std::deque<Layer<L>>& layers : {std::cref(machine.controller->layers), std::cref(machine.heads->layers), std::cref(machine.output)})
-                    for (const Layer<L>& layer : layers) layer.gather(record, before + record.size, made, waiting, dweights);
+                for (const Layer<L>* layer : machine.layers)
+                    layer->gather(record, before + record.size, made, waiting, dweights, lined_up.data());
                 waiting = 0;
             }
         }

@@ -57,39 +57,51 @@ static inline typename L::Number sum_of(typename L::V v) {
     return sum + v[0];
 }
 
+// `many` lanes of some ticks, each one's ticks in a row of its own.
+template <class L>
+static inline void line_up(const L* from, size_t step, int many, int ticks, L* to, size_t row) {
+    for (int t = 0; t < ticks; t++, from += step, to++)
+        for (int i = 0; i < many; i++) to[i * row] = from[i];
+}
+
 // dw[n k] += sum over ticks and rows of dy[n] x[k], db[n] += that of dy[n]: tick t's are at dy + t * dy_step and x + t * x_step.
+// `scratch` has n + k times `ticks | 1` lanes.
 template <class L>
 static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks,
-                             typename L::Number* dw, typename L::Number* db) {
-    using T = typename L::Number;
+                             typename L::Number* dw, typename L::Number* db, L* scratch) {
     using V = typename L::V;
     constexpr int high = 3, wide = 4;  // 12 sums, and 7 registers to feed them
-    for (int j = 0; j < k; j += wide)  // x's share stays in the first cache
-        for (int i = 0; i < n; i += high) {
-            V sums[high][wide] = {};
-            const L *a[high], *b[wide];  // at the edges the last one again, and not stored
-            for (int p = 0; p < high; p++) a[p] = dy + (i + p < n ? i + p : n - 1);
-            for (int q = 0; q < wide; q++) b[q] = x + (j + q < k ? j + q : k - 1);
-            for (int t = 0; t < ticks; t++)
-                for (int u = 0; u < L::units; u++) {
-                    V left[high];
+    constexpr int some = 2 * wide;     // inputs whose share stays in the first cache
+    const size_t row = ticks | 1;  // an even one would use few of a cache's sets
+    L *left = scratch, *right = scratch + n * row;
+    line_up(dy, dy_step, n, ticks, left, row);
+    line_up(x, x_step, k, ticks, right, row);
+    for (int jj = 0; jj < k; jj += some)
+        for (int i = 0; i < n; i += high)
+            for (int j = jj; j < jj + some && j < k; j += wide) {
+                V sums[high][wide] = {};
+                const L *a[high], *b[wide];  // at the edges the last one again, and not stored
+                for (int p = 0; p < high; p++) a[p] = left + (i + p < n ? i + p : n - 1) * row;
+                for (int q = 0; q < wide; q++) b[q] = right + (j + q < k ? j + q : k - 1) * row;
+                for (int t = 0; t < ticks; t++)
+                    for (int u = 0; u < L::units; u++) {
+                        V from[high];
 #pragma GCC unroll 3
-                    for (int p = 0; p < high; p++) left[p] = a[p][t * dy_step].v[u];
+                        for (int p = 0; p < high; p++) from[p] = a[p][t].v[u];
 #pragma GCC unroll 4
-                    for (int q = 0; q < wide; q++) {
-                        const V right = b[q][t * x_step].v[u];
+                        for (int q = 0; q < wide; q++) {
+                            const V with = b[q][t].v[u];
 #pragma GCC unroll 3
-                        for (int p = 0; p < high; p++) sums[p][q] += left[p] * right;
+                            for (int p = 0; p < high; p++) sums[p][q] += from[p] * with;
+                        }
                     }
-                }
-            for (int p = 0; p < high && i + p < n; p++)
-                for (int q = 0; q < wide && j + q < k; q++) dw[size_t(i + p) * k + j + q] += sum_of<L>(sums[p][q]);
-        }
-    if (!db) return;
+                for (int p = 0; p < high && i + p < n; p++)
+                    for (int q = 0; q < wide && j + q < k; q++) dw[size_t(i + p) * k + j + q] += sum_of<L>(sums[p][q]);
+            }
     for (int i = 0; i < n; i++) {
         V sum = {};
         for (int t = 0; t < ticks; t++)
-            for (int u = 0; u < L::units; u++) sum += dy[i + t * dy_step].v[u];
-        db[i] += T(sum_of<L>(sum));
+            for (int u = 0; u < L::units; u++) sum += left[i * row + t].v[u];
+        db[i] += sum_of<L>(sum);
     }
 }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <new>
+#include <system_error>
 #include <thread>
 
 #include "machine.h"
@@ -20,7 +21,10 @@ static void over_threads(int64_t threads, int64_t jobs, F job) {
         }
     };
     std::vector<std::thread> others;
-    for (int64_t n = 1; n < std::min(threads, jobs); n++) others.emplace_back(work);
+    try {
+        for (int64_t n = 1; n < std::min(threads, jobs); n++) others.emplace_back(work);
+    } catch (const std::system_error&) {
+    }  // no more threads can be had: those that there are do it all
     work();
     for (auto& other : others) other.join();
     if (failed) throw std::bad_alloc();
@@ -54,9 +58,10 @@ static int64_t kept(const Sizes* sizes) {
     return int64_t(machine.chunks() * machine.kept() * L::rows);
 }
 
-#define OFFER(name, T, U)                                                                                        \
-    extern "C" int run_##name(const Sizes* s, const Arrays<T>* a, int back) { return run<Lanes<T, U>>(s, a, back); } \
-    extern "C" int64_t kept_##name(const Sizes* s) { return kept<Lanes<T, U>>(s); }
-OFFER(float_8, float, 1)
-OFFER(float_16, float, 2)
-OFFER(double_4, double, 1)
+#define OFFER(name, ...)                                                                                                    \
+    extern "C" int run_##name(const Sizes* s, const Arrays<__VA_ARGS__::Number>* a, int back) { return run<__VA_ARGS__>(s, a, back); } \
+    extern "C" int64_t kept_##name(const Sizes* s) { return kept<__VA_ARGS__>(s); }
+OFFER(float_1, Lanes<float, 1, 1>)
+OFFER(float_8, Lanes<float, 1, 8>)
+OFFER(float_16, Lanes<float, 2, 8>)
+OFFER(double_4, Lanes<double, 1, 4>)

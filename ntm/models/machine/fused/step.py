@@ -4,12 +4,11 @@ Letters: B batch, T ticks, I inputs, O outputs, K channels of noise, N slots, M 
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ntm.models.machine.fused import library
 
@@ -20,6 +19,10 @@ VARIANTS = {torch.float32: "float_16", torch.float64: "double_4"}
 """The library's functions, by the kind of number and the rows of a chunk."""
 FEW = 8
 """Rows up to which float32 is run in chunks of 8 rows instead of 16."""
+
+
+ALIGNED = 64
+"""Bytes at whose multiples torch's memory begins, and vectors must."""
 
 
 class Sizes(ctypes.Structure):
@@ -57,6 +60,7 @@ class Call(NamedTuple):
     variant: str
     keep: bool  # for a way back
     states: int  # parts of the state
+    loop: Callable[..., tuple[Tensor, ...]]  # the same by the loop: from what `Step` takes to what it makes
 
 
 def at(tensors: Sequence[Tensor | None]) -> Any:
@@ -85,9 +89,11 @@ class Step(torch.autograd.Function):
         return said, *last
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dsaid: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
         call, (x, noise, home, kept, *rest) = ctx.call, ctx.saved_tensors
+        kept = kept if kept.data_ptr() % ALIGNED == 0 else kept.clone()  # a hook may have had it elsewhere meanwhile
+        if torch.is_grad_enabled():
+            return None, *differentiable(call, (x, noise, home, *rest), (dsaid, *dlast))
         first, weights = rest[: call.states], rest[call.states :]
         needs = ctx.needs_input_grad[1:]  # x, noise, home, ...
         dlast = tuple(None if d is None else d.contiguous() for d in dlast)
@@ -102,6 +108,16 @@ class Step(torch.autograd.Function):
         run(call, arrays, back=True)
         parts = (part.view_as(w) for part, w in zip(dweights.split([w.numel() for w in weights]), weights, strict=True))
         return None, dx, None, dhome, *dfirst, *parts
+
+
+def differentiable(call: Call, taken: Sequence[Tensor | None], gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Gradients that have a derivative themselves (`create_graph`): the loop's."""
+    inputs = [None if t is None else t.view_as(t) for t in taken]  # one tensor may be taken twice: home, and where heads are
+    pairs = [(made, d) for made, d in zip(call.loop(*inputs), gradients, strict=True) if d is not None and made.requires_grad]
+    made, given = zip(*pairs, strict=True)
+    wanted = [t for t in inputs if t is not None and t.requires_grad]
+    found = iter(torch.autograd.grad(made, wanted, given, create_graph=True, allow_unused=True))
+    return [next(found) if t is not None and t.requires_grad else None for t in inputs]
 
 
 def run(call: Call, arrays: Arrays, back: bool) -> None:

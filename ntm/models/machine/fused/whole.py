@@ -4,16 +4,23 @@ Letters: B batch, T ticks, I inputs, H heads, N slots.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn.modules.module import _has_any_global_hook as has_global_hooks
 
 from ntm.models.machine.access import Access, HeadsState
 from ntm.models.machine.controllers import LSTM, FeedForward, LSTMState, RegisterState
 from ntm.models.machine.fused.step import FEW, MOST_KEPT, VARIANTS, Call, Sizes, Step, counts, kept_numbers
 from ntm.models.machine.ntm_heads import NTMHeads
 from ntm.models.machine.tape_heads import TapeHeads
+from ntm.models.recurrent import unroll
+
+PLAIN = {FeedForward, LSTM, NTMHeads, TapeHeads, nn.Linear, nn.ReLU, nn.LSTMCell, nn.Sequential, nn.ModuleList}
+"""Modules that the library knows."""
 
 
 def known(controller: nn.Module, access: Access) -> bool:
@@ -21,26 +28,82 @@ def known(controller: nn.Module, access: Access) -> bool:
     return type(controller) in (FeedForward, LSTM) and type(access) in (NTMHeads, TapeHeads)
 
 
-def plain(machine: nn.Module, output: nn.Linear | None, x: Tensor, state: Any, noise: Tensor | None) -> bool:
-    """Whether nothing asks for what only the loop has: other devices or numbers, tracing, transforms, hooks, autocast."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or torch.is_autocast_enabled("cpu"):
+def plain(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: Tensor | None) -> bool:
+    """Whether nothing asks for what only the loop has: other devices or numbers, tracing, transforms, hooks, autocast, layers of
+    somebody else's, or shapes that it refuses."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+        return False
+    if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or forward_ad._current_level >= 0:
         return False
     modules = [*machine.modules(), *([] if output is None else [output])]
     if any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks for m in modules):
         return False
-    tensors = [x, *(p for m in modules for p in m.parameters(recurse=False)), *parts_of(*state), state[1].home]
-    if noise is not None:
-        tensors.append(noise)
-    ordinary = all(type(t) in (Tensor, nn.Parameter) and t.device.type == "cpu" and t.dtype == x.dtype for t in tensors)
-    return ordinary and x.dtype in VARIANTS and x.numel() > 0 and (noise is None or not noise.requires_grad)
+    if has_global_hooks() or any("forward" in vars(m) or type(m) not in PLAIN for m in modules if m is not machine):
+        return False
+    if not sensible(machine.controller, machine.access, x.shape[-1]):
+        return False
+    tensors = [x, *([] if noise is None else [noise]), state[1].home, *parts_of(*state)]
+    tensors += weights_of(machine.controller, machine.access, output)
+    if not all(type(t) in (Tensor, nn.Parameter) and t.device.type == "cpu" and t.dtype == x.dtype for t in tensors):
+        return False
+    if x.dtype not in VARIANTS or x.dim() != 3 or x.numel() == 0 or (noise is not None and noise.requires_grad):
+        return False
+    expected = shapes(machine.controller, machine.access, output, x, state[1].memory, noise)
+    return [tuple(t.shape) for t in tensors] == expected
 
 
-def weights_of(controller: FeedForward | LSTM, access: NTMHeads | TapeHeads, output: nn.Linear | None) -> list[Tensor]:
+def sensible(controller: Any, access: Any, inputs: int) -> bool:
+    """Whether layers follow each other as they were built, and heads look at channels and slots that there are."""
+    if isinstance(controller, FeedForward):
+        kinds = [type(layer) for layer in controller.layers]
+        if kinds != [nn.Linear, nn.ReLU] * (len(kinds) // 2):
+            return False
+    if isinstance(access, NTMHeads):
+        return True
+    control = [0] if access.control is None else access.control
+    return len(access.window) > 0 and len(control) > 0 and all(-inputs <= channel < inputs for channel in control)
+
+
+def shapes(controller: Any, access: Any, output: nn.Linear | None, x: Tensor, memory: Tensor, noise: Tensor | None) -> list[tuple]:
+    """Of inputs, noise, home, the state's parts and weights: the library takes them as they should be."""
+    batch, ticks, inputs = x.shape
+    slots, hidden, bits = memory.shape[1], widths_of(controller), controller.noise_width
+    said, width, moves, heads = hidden[-1], access.slot_width, access.shift_width, access.heads
+    if isinstance(access, TapeHeads):
+        tapes, read = access.tapes, heads * len(access.window) * width
+        source = said if access.control is None else len(access.control)
+        layers = [(heads * (2 + moves), source), (heads * 2 * width, said)]
+    else:
+        tapes, read = 1, access.readers * width
+        layers = [(heads * (3 + width + moves), said), (access.writers * 2 * width, said)]
+    given = inputs + read + bits
+    if isinstance(controller, LSTM):
+        own: list[tuple[int, ...]] = [(batch, len(hidden), said)] * 2
+        cells = [[(4 * said, below), (4 * said, said)] for below in [given, *hidden[:-1]]]
+        layers = [layer for cell in cells for layer in cell] + layers
+    else:
+        own = [(batch, bits)]
+        layers = [*zip(hidden, [given, *hidden]), *([(bits, said)] if bits else []), *layers]
+    layers += [] if output is None else [(output.out_features, said + read)]
+    state = [*own, (batch, slots, tapes * width), (batch, heads, slots), (batch, read)]
+    begin = [(batch, ticks, inputs), *([] if noise is None else [(batch, ticks, bits + access.noise_width)]), (batch, heads, slots)]
+    return [*begin, *state, *(shape for layer in layers for shape in (layer, layer[:1]))]
+
+
+def widths_of(controller: FeedForward | LSTM) -> list[int]:
+    """Of its layers."""
+    if isinstance(controller, LSTM):
+        return [controller.width] * len(controller.cells)
+    return [layer.out_features for layer in controller.layers if isinstance(layer, nn.Linear)]
+
+
+def weights_of(controller: Any, access: NTMHeads | TapeHeads, output: nn.Linear | None) -> list[Tensor]:
     """Weights and biases in the order in which the library takes them."""
     weights: list[Tensor] = []
     layers = [access.addressing, access.writing, *([] if output is None else [output])]
     if isinstance(controller, LSTM):
-        for cell in controller.cells:
+        cells: list[Any] = [*controller.cells]
+        for cell in cells:
             weights += [cell.weight_ih, cell.bias_ih, cell.weight_hh, cell.bias_hh]
     else:
         feedback = [] if controller.feedback is None else [controller.feedback]
@@ -64,15 +127,11 @@ def sizes_of(controller: FeedForward | LSTM, access: NTMHeads | TapeHeads, x: Te
         x.shape[1],
         torch.get_num_threads(),
     )
-    if isinstance(controller, LSTM):
-        hidden = [controller.width] * len(controller.cells)
-        sizes.lstm = 1
-    else:
-        hidden = [layer.out_features for layer in controller.layers if isinstance(layer, nn.Linear)]
-        sizes.bits = controller.register
+    hidden = widths_of(controller)
     sizes.layers, sizes.hidden = len(hidden), counts(hidden)
+    sizes.lstm, sizes.bits = int(isinstance(controller, LSTM)), controller.noise_width
     if isinstance(access, TapeHeads):
-        control = access.control or ()
+        control = [channel % x.shape[2] for channel in access.control or ()]
         sizes.tape, sizes.readers, sizes.separate = 1, access.heads, int(access.tapes > 1)
         sizes.seen, sizes.window, sizes.flags, sizes.control = (
             len(access.window),
@@ -85,9 +144,24 @@ def sizes_of(controller: FeedForward | LSTM, access: NTMHeads | TapeHeads, x: Te
     return sizes
 
 
-def run(controller: Any, access: Any, output: nn.Linear | None, x: Tensor, state: tuple, noise: Tensor | None) -> tuple:
-    """What is said [B T ...] and the state (controller's, heads', reads) after inputs [B T I] from such a state."""
-    heads, weights = state[1], weights_of(controller, access, output)
+class Loop(nn.Module):
+    """A machine in the loop, from what `Step` takes to what it makes."""
+
+    def __init__(self, machine: Any, output: nn.Linear | None):
+        super().__init__()
+        self.machine, self.output = machine, nn.Identity() if output is None else output
+        names = {id(p): name for name, p in self.named_parameters(remove_duplicate=False)}
+        self.names = [names[id(w)] for w in weights_of(machine.controller, machine.access, output)]
+
+    def forward(self, x: Tensor, noise: Tensor | None, state: Any) -> tuple[Tensor, ...]:
+        run = unroll(self.machine, self.output, x, state, noise)
+        return torch.stack(run.said, 1), *parts_of(*run.state)
+
+
+def run(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: Tensor | None) -> tuple:
+    """What is said [B T ...] and the parts of such a state after inputs [B T I]."""
+    controller, access, heads = machine.controller, machine.access, state[1]
+    weights = weights_of(controller, access, output)
     first = [part.contiguous() for part in parts_of(*state)]
     sizes = sizes_of(controller, access, x, heads.memory.shape[1], 0 if output is None else output.out_features)
     variant = "float_8" if x.dtype == torch.float32 and len(x) <= FEW else VARIANTS[x.dtype]
@@ -96,6 +170,15 @@ def run(controller: Any, access: Any, output: nn.Linear | None, x: Tensor, state
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in taken)
     if keep and kept_numbers(variant, sizes) * x.element_size() > MOST_KEPT:
         sizes.segment = math.isqrt(x.shape[1] - 1) + 1
-    said, *last = Step.apply(Call(sizes, variant, keep, len(first)), *taken)
-    *of_controller, memory, where, reads = last
-    return said, (type(state[0])(*of_controller), HeadsState(memory, where, heads.home), reads)
+
+    def made(parts: Sequence[Tensor], home: Tensor) -> tuple:
+        *of_controller, memory, where, reads = parts
+        return type(state)(type(state[0])(*of_controller), HeadsState(memory, where, home), reads)
+
+    def loop(x: Tensor, noise: Tensor | None, home: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        whole = Loop(machine, output)
+        named = dict(zip(whole.names, rest[len(first) :], strict=True))
+        return torch.func.functional_call(whole, named, (x, noise, made(rest[: len(first)], home)))
+
+    said, *last = Step.apply(Call(sizes, variant, keep, len(first), loop), *taken)
+    return said, made(last, heads.home)

@@ -1,0 +1,1 @@
+"""What `python -m ntm.bench` measures, and beside what: a new kind of row is a file here and a row in ntm/bench.py."""
