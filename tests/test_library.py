@@ -33,7 +33,7 @@ def cache(tmp_path_factory, monkeypatch):
 def real(tmp_path_factory):
     """A library that was built once, with the real compiler."""
     try:
-        command = library.compiler()
+        command = [*library.compiler(), f"-DCHOSEN={library.LANES[library.USUAL]}"]
     except library.NoLibraryError:
         pytest.skip("no C++ compiler")
     made = tmp_path_factory.mktemp("real") / "step.so"
@@ -67,7 +67,7 @@ def quick(compiler, real):
 
 def works(loaded):
     """Whether a library does what it is for."""
-    return loaded.functions.kept_double_4 is not None
+    return loaded.functions.run_lanes is not None
 
 
 def files(folder):

@@ -13,6 +13,13 @@ template <class T, int N>
 struct Register {
     typedef T type __attribute__((vector_size(N * sizeof(T))));
     typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> whole __attribute__((vector_size(N * sizeof(T))));
+    static type converted(whole integers) { return __builtin_convertvector(integers, type); }
+};
+template <class T>
+struct Register<T, 1> {  // plain numbers: what follows each other in memory, the compiler puts into registers itself
+    typedef T type;
+    typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> whole;
+    static type converted(whole integer) { return T(integer); }
 };
 
 // `U` registers of `N` numbers.
@@ -106,7 +113,7 @@ static inline __attribute__((always_inline)) Lanes<float, U, N> logarithm(Lanes<
         typename L::W bits, above;
         std::memcpy(&bits, &x.v[u], sizeof bits);
         above = (bits - 0x3F3504F3) >> 23;  // how far above sqrt(1/2), in octaves
-        exponent.v[u] = __builtin_convertvector(above, typename L::V);
+        exponent.v[u] = Register<float, N>::converted(above);
         bits = bits - (above << 23);
         std::memcpy(&mantissa.v[u], &bits, sizeof bits);
     }

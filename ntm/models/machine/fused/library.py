@@ -18,6 +18,17 @@ from typing import NamedTuple
 
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-pthread", "-w")
+LANES = {
+    "float_1": "Lanes<float, 1, 1>",
+    "float_4": "Lanes<float, 1, 4>",
+    "float_8": "Lanes<float, 1, 8>",
+    "float_16": "Lanes<float, 2, 8>",
+    "double_4": "Lanes<double, 1, 4>",
+}
+"""Kinds of lanes (lanes.h), a library each, by their number and the rows of a chunk."""
+
+USUAL = "float_16"
+
 LONGEST = 120.0
 """Seconds that a compiler may take."""
 
@@ -34,9 +45,9 @@ class Library(NamedTuple):
 
 
 @cache
-def load() -> Library:
-    """The library, built where it is not there yet; raises NoLibraryError where it cannot be."""
-    command, folder = compiler(), kept_in()
+def load(lanes: str = USUAL) -> Library:
+    """The library of some lanes, built where it is not there yet; raises NoLibraryError where it cannot be."""
+    command, folder = [*compiler(), f"-DCHOSEN={LANES[lanes]}"], kept_in()
     name = name_of(command)
     try:
         for path in [] if folder is None else sorted(folder.glob(f"{name}-*.so")):

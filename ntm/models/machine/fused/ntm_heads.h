@@ -53,7 +53,7 @@ struct NTMHeads : Heads<L> {
             softmax(content, content, slots);
             move.forth(content, before + weights + h * slots, a[0], a + 4 + width, a[2], after + shifted + h * slots, looks, scratch);
         }
-        write_and_read(before + memory, after);
+        one() ? write_and_read<true>(before + memory, after) : write_and_read<false>(before + memory, after);
     }
     void back(const L* before, const L* after, const L*, L* ds, L* dhidden, L* dy, L*, L*, L* scratch) const override {
         L *dweights = scratch, *dfocus = dweights + heads * slots, *dalike = dfocus + heads * slots, *dasked = dalike + heads * slots;
@@ -61,7 +61,8 @@ struct NTMHeads : Heads<L> {
         copy(ds + weights, dweights, heads * slots);
         clear(dfocus, heads * slots);
         clear(dasked, heads * of_asked + 2 * writers * width);
-        unwrite_and_unread(before + memory, after, ds, dweights, dwritten, rest);
+        one() ? unwrite_and_unread<true>(before + memory, after, ds, dweights, dwritten, rest)
+              : unwrite_and_unread<false>(before + memory, after, ds, dweights, dwritten, rest);
         for (int h = 0; h < heads; h++) {
             const L *a = after + asked + h * of_asked, *content = after + focus + h * slots, *like = after + alike + h * slots;
             L *da = dasked + h * of_asked, *dlike = dalike + h * slots;
@@ -135,8 +136,13 @@ struct NTMHeads : Heads<L> {
             }
         for (const Layer<L>& layer : this->layers) layer.linear.back_and_add(dy + layer.dy, dhidden);
     }
-    // Every writing head erases, then every one adds (memory.py); a slot is read as soon as it is written.
+    bool one() const { return readers == 1 && writers == 1; }
+
+    // Every writing head erases, then every one adds (memory.py); a slot is read as soon as it is written. `one`: one head of each,
+    // which the compiler then knows.
+    template <bool one>
     void write_and_read(const L* old, L* after) const {
+        const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
         const L *w = after + weights, *written = after + asked + heads * of_asked;
         L *fresh = after + memory, *reads = after + record.reads;
         clear(reads, readers * width);
@@ -154,31 +160,35 @@ struct NTMHeads : Heads<L> {
         }
     }
     // Turns ds[memory] into the gradient of the memory before; adds to dweights and dwritten.
+    template <bool one>
     void unwrite_and_unread(const L* old, const L* after, L* ds, L* dweights, L* dwritten, L* held) const {
+        const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
         const L *w = after + weights, *written = after + asked + heads * of_asked, *dreads = ds + record.reads, *fresh = after + memory;
         L* d = ds + memory;
-        for (int n = 0; n < slots; n++, old += width, fresh += width, d += width)
+        for (int n = 0; n < slots; n++, old += width, fresh += width, d += width) {
+            L dlook(T(0)), dpoint(T(0));  // of the weight of one head each
             for (int m = 0; m < width; m++) {
-                L dvalue = d[m];
+                L dvalue = d[m], value = old[m];
                 for (int h = 0; h < readers; h++) {
-                    dweights[h * slots + n] += dreads[h * width + m] * fresh[m];
+                    (one ? dlook : dweights[h * slots + n]) += dreads[h * width + m] * fresh[m];
                     dvalue += w[h * slots + n] * dreads[h * width + m];
                 }
-                L value = old[m];
-                for (int h = 0; h < writers; h++) {  // what each head found
+                for (int h = 0; !one && h < writers; h++) {  // what each head found
                     held[h] = value;
-                    if (h + 1 < writers) value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
+                    value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
                 }
                 const L dadded = dvalue;
                 for (int h = writers - 1; h >= 0; h--) {
                     const int at = (readers + h) * slots + n, add = 2 * h * width + m, erase = add + width;
-                    const L lost = dvalue * held[h];
+                    const L lost = dvalue * (one ? value : held[h]);
                     dwritten[add] += dadded * w[at];
                     dwritten[erase] -= lost * w[at];
-                    dweights[at] += dadded * written[add] - lost * written[erase];
+                    (one ? dpoint : dweights[at]) += dadded * written[add] - lost * written[erase];
                     dvalue -= dvalue * (w[at] * written[erase]);
                 }
                 d[m] = dvalue;
             }
+            if (one) dweights[n] += dlook, dweights[slots + n] += dpoint;
+        }
     }
 };

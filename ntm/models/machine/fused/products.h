@@ -50,11 +50,13 @@ class Linear {
 
 template <class L>
 static inline typename L::Number sum_of(typename L::V v) {
-    using T = typename L::Number;
-    T sum = 0;
-    for (int half = L::wide / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) v[i] += v[i + half];
-    return sum + v[0];
+    if constexpr (L::wide == 1) {
+        return v;
+    } else {
+        for (int half = L::wide / 2; half; half /= 2)
+            for (int i = 0; i < half; i++) v[i] += v[i + half];
+        return v[0];
+    }
 }
 
 // `many` lanes of some ticks, each one's ticks in a row of its own.

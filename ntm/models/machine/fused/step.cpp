@@ -1,6 +1,10 @@
 // The fused step of a machine: a whole sequence in one call, forth and back. The Python beside it (machine.py and what it is wired
 // of) is the reference. Rows are run in chunks of a fixed size over threads, and gradients added chunk by chunk: the same bits,
 // whatever the number of threads.
+#if __has_include(<sys/mman.h>)
+#include <sys/mman.h>
+#endif
+
 #include <atomic>
 #include <exception>
 #include <new>
@@ -30,6 +34,15 @@ static void over_threads(int64_t threads, int64_t jobs, F job) {
     if (failed) throw std::bad_alloc();
 }
 
+// Much memory that is new costs more than what is done with it where it comes in small pages.
+static void in_large_pages(void* at, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = 1 << 21, begin = (reinterpret_cast<uintptr_t>(at) + page - 1) / page * page;
+    const uintptr_t end = (reinterpret_cast<uintptr_t>(at) + bytes) / page * page;
+    if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // where it is refused, all is as before
+#endif
+}
+
 // 0, or 1 where memory ran out.
 template <class L>
 static int run(const Sizes* sizes, const Arrays<typename L::Number>* arrays, bool back) try {
@@ -37,6 +50,7 @@ static int run(const Sizes* sizes, const Arrays<typename L::Number>* arrays, boo
     const Machine<L> machine(*sizes, arrays->weights, back);
     const size_t kept = machine.kept(), total = machine.parameters.total;
     L* records = reinterpret_cast<L*>(arrays->kept);
+    if (records && !back) in_large_pages(records, machine.chunks() * kept * sizeof(L));
     std::vector<std::vector<T>> parts(back ? machine.chunks() : 0);
     over_threads(sizes->threads, machine.chunks(), [&](int64_t n) {
         Chunk<L> chunk(machine, *arrays, n);
@@ -51,17 +65,15 @@ static int run(const Sizes* sizes, const Arrays<typename L::Number>* arrays, boo
     return 1;
 }
 
-// Numbers that are kept of a run for its way back.
-template <class L>
-static int64_t kept(const Sizes* sizes) {
-    const Machine<L> machine(*sizes, nullptr, false);
-    return int64_t(machine.chunks() * machine.kept() * L::rows);
+// What a library offers is for one kind of lanes, which `-D` names: each is built where it is first needed.
+using Chosen = CHOSEN;
+
+extern "C" int run_lanes(const Sizes* sizes, const Arrays<Chosen::Number>* arrays, int back) {
+    return run<Chosen>(sizes, arrays, back);
 }
 
-#define OFFER(name, ...)                                                                                                    \
-    extern "C" int run_##name(const Sizes* s, const Arrays<__VA_ARGS__::Number>* a, int back) { return run<__VA_ARGS__>(s, a, back); } \
-    extern "C" int64_t kept_##name(const Sizes* s) { return kept<__VA_ARGS__>(s); }
-OFFER(float_1, Lanes<float, 1, 1>)
-OFFER(float_8, Lanes<float, 1, 8>)
-OFFER(float_16, Lanes<float, 2, 8>)
-OFFER(double_4, Lanes<double, 1, 4>)
+// Numbers that are kept of a run for its way back.
+extern "C" int64_t kept_numbers(const Sizes* sizes) {
+    const Machine<Chosen> machine(*sizes, nullptr, false);
+    return int64_t(machine.chunks() * machine.kept() * Chosen::rows);
+}

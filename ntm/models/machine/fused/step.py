@@ -15,12 +15,6 @@ from ntm.models.machine.fused import library
 MOST_KEPT = 2**30
 """Bytes that a run keeps for its way back; a longer one keeps the state at every so many ticks, and runs between them again."""
 
-VARIANTS = {torch.float32: "float_16", torch.float64: "double_4"}
-"""The library's functions, by the kind of number and the rows of a chunk."""
-FEW = 8
-"""Rows up to which float32 is run in chunks of 8 rows instead of 16."""
-
-
 ALIGNED = 64
 """Bytes at whose multiples torch's memory begins, and vectors must."""
 
@@ -57,7 +51,7 @@ class Call(NamedTuple):
     """What a run is of."""
 
     sizes: Sizes
-    variant: str
+    lanes: str  # of library.LANES
     keep: bool  # for a way back
     states: int  # parts of the state
     loop: Callable[..., tuple[Tensor, ...]]  # the same by the loop: from what `Step` takes to what it makes
@@ -77,7 +71,7 @@ class Step(torch.autograd.Function):
         outputs = call.sizes.outputs or call.sizes.hidden[call.sizes.layers - 1] + first[-1].shape[1]
         said = x.new_empty(*x.shape[:2], outputs)
         last = [torch.empty_like(part) for part in first]
-        kept = x.new_empty(kept_numbers(call.variant, call.sizes)) if call.keep else None
+        kept = x.new_empty(kept_numbers(call.lanes, call.sizes)) if call.keep else None
         arrays = Arrays(x=x.data_ptr(), noise=None if noise is None else noise.data_ptr(), weights=at(weights), first=at(first))
         arrays.home, arrays.said, arrays.last = home.data_ptr(), said.data_ptr(), at(last)
         arrays.kept = None if kept is None else kept.data_ptr()
@@ -122,13 +116,13 @@ def differentiable(call: Call, taken: Sequence[Tensor | None], gradients: Sequen
 
 def run(call: Call, arrays: Arrays, back: bool) -> None:
     """One way; raises MemoryError."""
-    if getattr(library.load().functions, f"run_{call.variant}")(ctypes.byref(call.sizes), ctypes.byref(arrays), int(back)):
+    if library.load(call.lanes).functions.run_lanes(ctypes.byref(call.sizes), ctypes.byref(arrays), int(back)):
         raise MemoryError("the fused step needs more memory than there is")
 
 
-def kept_numbers(variant: str, sizes: Sizes) -> int:
+def kept_numbers(lanes: str, sizes: Sizes) -> int:
     """How many numbers a run keeps for its way back."""
-    size = getattr(library.load().functions, f"kept_{variant}")
+    size = library.load(lanes).functions.kept_numbers
     size.restype = ctypes.c_int64
     return size(ctypes.byref(sizes))
 

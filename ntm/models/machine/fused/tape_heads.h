@@ -32,7 +32,7 @@ struct TapeHeads : Heads<L> {
     }
     void tick(const L* before, L* after, const L* home, const L* noise, L* scratch) const override {
         ask(after, noise);
-        write(before + memory, before + weights, after);
+        tapes == heads ? write<true>(before + memory, before + weights, after) : write<false>(before + memory, before + weights, after);
         for (int h = 0; h < heads; h++) {
             const L* a = after + asked + h * of_head;
             move.forth(home + h * slots, before + weights + h * slots, a[0], a + 2, a[1], after + shifted + h * slots,
@@ -71,7 +71,8 @@ struct TapeHeads : Heads<L> {
                       after + weights + h * slots, dweights + h * slots, dhome + h * slots, ds + weights + h * slots, da[0], da + 2,
                       da[1], rest);
         }
-        unwrite(before + memory, before + weights, after, ds, dwritten, rest);
+        tapes == heads ? unwrite<true>(before + memory, before + weights, after, ds, dwritten, rest)
+                       : unwrite<false>(before + memory, before + weights, after, ds, dwritten, rest);
         unask(after, dasked, dwritten, dhidden, dy, dx, rest);
     }
 
@@ -126,46 +127,51 @@ struct TapeHeads : Heads<L> {
         this->layers[0].linear.back_and_add(dy + this->layers[0].dy, dsource);
         for (size_t i = 0; i < control.size(); i++) dx[control[i]] += dsource[i];
     }
-    // Every head of a tape erases, then every one adds erase times value (memory.py).
+    // Every head of a tape erases, then every one adds erase times value (memory.py). `one`: a tape has one head.
+    template <bool one>
     void write(const L* old, const L* w, L* after) const {
         const L* written = after + asked + of_written;
         L* fresh = after + memory;
-        const int several = tapes == 1 ? heads : 1;
+        const int several = one ? 1 : heads;
         for (int n = 0; n < slots; n++)
-            for (int c = 0; c < channels; c++, old++, fresh++) {
-                const int first = tapes == 1 ? 0 : c / width, m = tapes == 1 ? c : c % width;
-                L value = *old;
-                for (int h = first; h < first + several; h++) value -= value * (w[h * slots + n] * written[(2 * h + 1) * width + m]);
-                for (int h = first; h < first + several; h++) {
-                    const L *from = written + 2 * h * width + m;
-                    value += w[h * slots + n] * (from[0] * from[width]);
+            for (int first = 0; first < tapes; first++)
+                for (int m = 0; m < width; m++, old++, fresh++) {
+                    L value = *old;
+                    for (int h = first; h < first + several; h++) value -= value * (w[h * slots + n] * written[(2 * h + 1) * width + m]);
+                    for (int h = first; h < first + several; h++) {
+                        const L* from = written + 2 * h * width + m;
+                        value += w[h * slots + n] * (from[0] * from[width]);
+                    }
+                    *fresh = value;
                 }
-                *fresh = value;
-            }
     }
     // Turns ds[memory] into the gradient of the memory before; adds to ds[weights] and dwritten.
+    template <bool one>
     void unwrite(const L* old, const L* w, const L* after, L* ds, L* dwritten, L* held) const {
         const L* written = after + asked + of_written;
         L *d = ds + memory, *dw = ds + weights;
-        const int several = tapes == 1 ? heads : 1;
+        const int several = one ? 1 : heads;
         for (int n = 0; n < slots; n++)
-            for (int c = 0; c < channels; c++, old++, d++) {
-                const int first = tapes == 1 ? 0 : c / width, m = tapes == 1 ? c : c % width;
-                const L dadded = *d;
-                L value = *old, dvalue = *d;
-                for (int h = 0; h < several; h++) {  // what each head found
-                    held[h] = value;
-                    value -= value * (w[(first + h) * slots + n] * written[(2 * (first + h) + 1) * width + m]);
+            for (int first = 0; first < tapes; first++) {
+                L dpoint(T(0));  // of the weight of one head
+                for (int m = 0; m < width; m++, old++, d++) {
+                    const L dadded = *d;
+                    L value = *old, dvalue = *d;
+                    for (int h = 0; !one && h < several; h++) {  // what each head found
+                        held[h] = value;
+                        value -= value * (w[(first + h) * slots + n] * written[(2 * (first + h) + 1) * width + m]);
+                    }
+                    for (int h = several - 1; h >= 0; h--) {
+                        const int at = (first + h) * slots + n, add = 2 * (first + h) * width + m, erase = add + width;
+                        const L put = w[at] * dadded, lost = dvalue * (one ? value : held[h]);
+                        dwritten[add] += put * written[erase];
+                        dwritten[erase] += put * written[add] - lost * w[at];
+                        (one ? dpoint : dw[at]) += dadded * (written[add] * written[erase]) - lost * written[erase];
+                        dvalue -= dvalue * (w[at] * written[erase]);
+                    }
+                    *d = dvalue;
                 }
-                for (int h = several - 1; h >= 0; h--) {
-                    const int at = (first + h) * slots + n, add = 2 * (first + h) * width + m, erase = add + width;
-                    const L put = w[at] * dadded, lost = w[at] * dvalue;
-                    dwritten[add] += put * written[erase];
-                    dwritten[erase] += put * written[add] - lost * held[h];
-                    dw[at] += dadded * (written[add] * written[erase]) - dvalue * held[h] * written[erase];
-                    dvalue -= lost * written[erase];
-                }
-                *d = dvalue;
+                if (one) dw[first * slots + n] += dpoint;
             }
     }
 };

@@ -14,10 +14,20 @@ from torch.nn.modules.module import _has_any_global_hook as has_global_hooks
 
 from ntm.models.machine.access import Access, HeadsState
 from ntm.models.machine.controllers import LSTM, FeedForward, LSTMState, RegisterState
-from ntm.models.machine.fused.step import FEW, MOST_KEPT, VARIANTS, Call, Sizes, Step, counts, kept_numbers
+from ntm.models.machine.fused.library import USUAL
+from ntm.models.machine.fused.step import MOST_KEPT, Call, Sizes, Step, counts, kept_numbers
 from ntm.models.machine.ntm_heads import NTMHeads
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import unroll
+
+MOST_STATE = 2**29
+"""Numbers of a row's memory and heads that the library counts in C's int."""
+
+CHUNKS: dict[torch.dtype, list[tuple[float, str]]] = {
+    torch.float32: [(1, "float_1"), (4, "float_4"), (8, "float_8")],
+    torch.float64: [(math.inf, "double_4")],
+}
+"""Lanes for so many rows at most: few rows in wide lanes would be mostly empty, and a long memory of theirs large."""
 
 PLAIN = {FeedForward, LSTM, NTMHeads, TapeHeads, nn.Linear, nn.ReLU, nn.LSTMCell, nn.Sequential, nn.ModuleList}
 """Modules that the library knows."""
@@ -46,7 +56,9 @@ def plain(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: 
     tensors += weights_of(machine.controller, machine.access, output)
     if not all(type(t) in (Tensor, nn.Parameter) and t.device.type == "cpu" and t.dtype == x.dtype for t in tensors):
         return False
-    if x.dtype not in VARIANTS or x.dim() != 3 or x.numel() == 0 or (noise is not None and noise.requires_grad):
+    if x.dtype not in CHUNKS or x.dim() != 3 or x.numel() == 0 or (noise is not None and noise.requires_grad):
+        return False
+    if state[1].memory.numel() + 4 * state[1].home.numel() > MOST_STATE * len(x):
         return False
     expected = shapes(machine.controller, machine.access, output, x, state[1].memory, noise)
     return [tuple(t.shape) for t in tensors] == expected
@@ -164,11 +176,11 @@ def run(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: Te
     weights = weights_of(controller, access, output)
     first = [part.contiguous() for part in parts_of(*state)]
     sizes = sizes_of(controller, access, x, heads.memory.shape[1], 0 if output is None else output.out_features)
-    variant = "float_8" if x.dtype == torch.float32 and len(x) <= FEW else VARIANTS[x.dtype]
+    lanes = next((lanes for most, lanes in CHUNKS[x.dtype] if len(x) <= most), USUAL)
     taken = [x.contiguous(), None if noise is None else noise.contiguous(), heads.home.contiguous(), *first]
     taken += [w.contiguous() for w in weights]
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in taken)
-    if keep and kept_numbers(variant, sizes) * x.element_size() > MOST_KEPT:
+    if keep and kept_numbers(lanes, sizes) * x.element_size() > MOST_KEPT:
         sizes.segment = math.isqrt(x.shape[1] - 1) + 1
 
     def made(parts: Sequence[Tensor], home: Tensor) -> tuple:
@@ -180,5 +192,5 @@ def run(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: Te
         named = dict(zip(whole.names, rest[len(first) :], strict=True))
         return torch.func.functional_call(whole, named, (x, noise, made(rest[: len(first)], home)))
 
-    said, *last = Step.apply(Call(sizes, variant, keep, len(first), loop), *taken)
+    said, *last = Step.apply(Call(sizes, lanes, keep, len(first), loop), *taken)
     return said, made(last, heads.home)
