@@ -103,7 +103,7 @@ def with_output(net, x, state, noise):
 
 
 def without(net, x, state, noise):
-    whole = net.cell.whole(None, x, state, noise)
+    whole = net.cell.whole(None, x, None, state, noise)
     if whole is not None:
         return whole
     said, state, _ = unroll(net.cell, lambda hidden: hidden, x, state, noise)

@@ -213,3 +213,24 @@ def test_only_what_is_asked_for(kind):
             zeros = [torch.zeros_like(p) if g is None else g for p, g in zip(layer.parameters(), of_weights)]
             made.append([*zeros, of_x])
         assert_close(*made, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kept", [whole.MOST_KEPT, 1])
+def test_rows_that_end_early(some, monkeypatch, kept):
+    """Until they end everything is the loop's, and so is every gradient of it, though what is behind is not run."""
+    monkeypatch.setattr(whole, "MOST_KEPT", kept)
+    ticks = torch.randint(0, 10, (21,), generator=torch.Generator().manual_seed(0))
+    due = (torch.arange(9) < ticks[:, None])[..., None]
+    x, noise = numbers(21, 9, INPUTS), noise_of(some, 21, 9)
+    found = {}
+    for backend in ("eager", "fused"):
+        some.use(backend)
+        given = x.clone().requires_grad_()
+        output = some(given, ticks, noise=noise)
+        loss = (output.logits * due * numbers(*output.logits.shape)).sum()
+        found[backend] = [output.logits * due, *torch.autograd.grad(loss, [given, *some.parameters()], allow_unused=True)]
+        whole_rows = [part[ticks >= 9] for part in parts_of(output.state)]
+        found[backend] += whole_rows
+    for ours, theirs in zip(found["fused"], found["eager"], strict=True):
+        assert_close(ours, theirs) if theirs is not None else None
+    assert not (output.logits * ~due)[ticks < ticks.max()].abs().min()  # some chunk ended before the others

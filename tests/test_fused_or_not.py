@@ -99,8 +99,8 @@ def test_hooks_are_called(layer, loops):
 
 def test_autocast(layer):
     with torch.autocast("cpu", torch.bfloat16):
-        assert layer.cell.whole(None, X, layer.cell.initial_state(2), None) is None
-    assert layer.cell.whole(None, X, layer.cell.initial_state(2), None) is not None
+        assert layer.cell.whole(None, X, None, layer.cell.initial_state(2), None) is None
+    assert layer.cell.whole(None, X, None, layer.cell.initial_state(2), None) is not None
 
 
 def test_other_devices_and_numbers(layer, loops):
@@ -148,7 +148,7 @@ def test_a_class_of_ones_own_is_left_to_the_loop(part, layer, loops):
     controller = FeedForward(4 + 3, [8]) if part is not FeedForward else own(4 + 3, [8])
     cell = Machine(controller, heads) if part is not Machine else own(controller, heads)
     cell.use("auto")
-    assert cell.whole(None, X, cell.initial_state(2), None) is None
+    assert cell.whole(None, X, None, cell.initial_state(2), None) is None
     with pytest.raises(UserError, match="this model has no fused step; allowed: auto, eager"):
         cell.use("fused")
 

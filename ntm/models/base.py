@@ -83,6 +83,8 @@ class Model(nn.Module, ABC):
     ) -> Output:
         """Run inputs [B T I], of which row b lasts ticks[b] (None: all T), from `state` (None: the beginning).
 
+        What is said after a row's last tick may be anything.
+
         `room` is how much memory to begin with, for models that have one; None is what they were built with. `noise`
         [B T K], drawn by the caller, is added to gates' logits. `record` fills the signals.
         """

@@ -46,10 +46,12 @@ class Cell(nn.Module, ABC):
         """See `Model.prepare`."""
         return EAGER
 
-    def whole(self, output: nn.Linear | None, inputs: Tensor, state: Any, noise: Tensor | None) -> tuple[Tensor, Any] | None:
+    def whole(
+        self, output: nn.Linear | None, inputs: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None
+    ) -> tuple[Tensor, Any] | None:
         """What `output` makes of it [B T ...] (None: what the cell says), and the last state, of a run in one call.
 
-        None where there is no faster way than the loop.
+        None where there is no faster way than the loop. What is said after a row's last tick, and its state then, may be anything.
         """
         return None
 
@@ -111,7 +113,7 @@ class Recurrent(Model):
         """As every model's; silent ticks after the end of a sequence change none of its logits."""
         assert state is None or room is None, "room belongs to the beginning"
         first = self.cell.initial_state(len(inputs), room) if state is None else state
-        whole = None if record else self.cell.whole(self.output, inputs, first, noise)
+        whole = None if record else self.cell.whole(self.output, inputs, ticks, first, noise)
         if whole is not None:
             return Output(*whole)
         run = unroll(self.cell, self.output, inputs, first, noise, record)
@@ -148,7 +150,7 @@ class Layer(nn.Module):
         if x.dim() != 3 or x.shape[-1] != self.inputs:
             raise ValueError(f"x has shape {list(x.shape)}; allowed: [B, T, {self.inputs}]")
         state = self.cell.initial_state(len(x)) if state is None else state
-        whole = self.cell.whole(None, x, state, None)
+        whole = self.cell.whole(None, x, None, state, None)
         if whole is not None:
             return whole
         said, state, _ = unroll(self.cell, lambda hidden: hidden, x, state)

@@ -68,14 +68,14 @@ class Machine(Cell):
             self.backend = "eager"
             return f"{EAGER} ({error})"
 
-    def whole(self, output: nn.Linear | None, inputs: Tensor, state: MachineState, noise: Tensor | None) -> tuple | None:
+    def whole(self, output, inputs, ticks, state, noise) -> tuple | None:
         """By the fused step, where it can be had and nothing looks into the loop."""
         if self.backend == "eager" or not whole.plain(self, output, inputs, state, noise):
             return None
         self.prepare()
         if self.backend == "eager":
             return None
-        return whole.run(self, output, inputs, state, noise)
+        return whole.run(self, output, inputs, ticks, state, noise)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """What moves the heads may learn faster or slower than the rest: `optimizer.addressing_rate`."""

@@ -15,6 +15,7 @@ struct Sizes {
     int64_t tape, readers, writers, separate, seen, flags;            // of tape heads, `readers` is how many there are
     int64_t segment, threads;                                         // ticks whose records are kept at once
     const int64_t *hidden, *window, *control;
+    const int64_t *order, *lengths;  // rows as they go into chunks, and how long each one lasts; null: as they are, all ticks
 };
 template <class T>
 struct Arrays {
@@ -100,34 +101,45 @@ struct Machine {
     }
 };
 
-// Rows `first` to `first + rows` of a batch in lanes; lanes without a row of their own have the first one's numbers, and no gradient.
+// Some rows of a batch in lanes; lanes without a row of their own have the first one's numbers, and no gradient. It lasts as long as
+// the longest of its rows: beyond, nothing is said.
 template <class L>
 struct Chunk {
     using T = typename L::Number;
     const Machine<L>& machine;
     const Arrays<T>& arrays;
-    int64_t first, rows;
+    int64_t rows, ticks, row[L::rows];
     std::vector<L> home, scratch, noise, buffer;
 
     Chunk(const Machine<L>& m, const Arrays<T>& a, int64_t number)
-        : machine(m), arrays(a), first(number * L::rows), rows(std::min<int64_t>(L::rows, m.sizes.batch - first)),
+        : machine(m), arrays(a), rows(std::min<int64_t>(L::rows, m.sizes.batch - number * L::rows)), ticks(m.sizes.ticks),
           home(m.many * m.slots), scratch(m.heads->scratch), noise(m.noise), buffer(m.said()) {
+        for (int r = 0; r < L::rows; r++) {
+            const int64_t place = number * L::rows + (r < rows ? r : 0);
+            row[r] = m.sizes.order ? m.sizes.order[place] : place;
+            if (m.sizes.lengths) ticks = r ? std::max(ticks, m.sizes.lengths[row[r]]) : m.sizes.lengths[row[r]];
+        }
         gather(arrays.home, home.size(), 0, home.data(), home.size());
     }
-    void gather(const T* from, size_t row, size_t offset, L* to, size_t lanes) const {
+    void gather(const T* from, size_t size, size_t offset, L* to, size_t lanes) const {
         for (int r = 0; r < L::rows; r++) {
-            const T* numbers = from + (first + (r < rows ? r : 0)) * row + offset;
+            const T* numbers = from + row[r] * size + offset;
             for (size_t i = 0; i < lanes; i++) to[i].numbers()[r] = numbers[i];
         }
     }
-    void gather_gradient(const T* from, size_t row, size_t offset, L* to, size_t lanes) const {
+    void gather_gradient(const T* from, size_t size, size_t offset, L* to, size_t lanes) const {
         for (size_t i = 0; i < lanes; i++) to[i] = L(0);
         for (int r = 0; r < rows; r++)
-            for (size_t i = 0; i < lanes; i++) to[i].numbers()[r] = from[(first + r) * row + offset + i];
+            for (size_t i = 0; i < lanes; i++) to[i].numbers()[r] = from[row[r] * size + offset + i];
     }
-    void scatter(const L* from, size_t lanes, T* to, size_t row, size_t offset) const {
+    void scatter(const L* from, size_t lanes, T* to, size_t size, size_t offset) const {
         for (int r = 0; r < rows; r++)
-            for (size_t i = 0; i < lanes; i++) to[(first + r) * row + offset + i] = from[i].numbers()[r];
+            for (size_t i = 0; i < lanes; i++) to[row[r] * size + offset + i] = from[i].numbers()[r];
+    }
+    // Zeros at the ticks that are not run, of numbers [B T size].
+    void silence(T* to, size_t size) const {
+        const size_t all = machine.sizes.ticks * size;
+        for (int r = 0; r < rows; r++) std::fill(to + row[r] * all + ticks * size, to + (row[r] + 1) * all, T(0));
     }
     void begin(L* to) const {
         for (size_t p = 0; p < machine.state.size(); p++) {
@@ -157,7 +169,8 @@ struct Chunk {
         std::vector<L> two(whole ? 0 : 2 * size_t(record.size));
         L *before = whole ? kept : two.data(), *after = before + record.size;
         begin(before);
-        for (int64_t t = 0; t < machine.sizes.ticks; t++) {
+        silence(arrays.said, machine.said());
+        for (int64_t t = 0; t < ticks; t++) {
             if (kept && !whole && t % machine.segment() == 0)
                 copy(before + record.state, kept + t / machine.segment() * machine.state_size(), int(machine.state_size()));
             tick(t, before, after);
@@ -182,8 +195,10 @@ struct Chunk {
             const Span& span = machine.state[p];
             if (arrays.dlast[p]) gather_gradient(arrays.dlast[p], span.lanes, 0, ds.data() + span.at, span.lanes);
         }
+        if (arrays.dx) silence(arrays.dx, record.inputs);
         for (int64_t s = machine.segments() - 1; s >= 0; s--) {
-            const int64_t start = s * longest, end = std::min<int64_t>(start + longest, machine.sizes.ticks);
+            const int64_t start = s * longest, end = std::min<int64_t>(start + longest, ticks);
+            if (start >= end) continue;
             const L* records = kept;
             if (!again.empty()) {
                 copy(kept + s * machine.state_size(), again.data() + record.state, int(machine.state_size()));

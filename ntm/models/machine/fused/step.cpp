@@ -5,34 +5,8 @@
 #include <sys/mman.h>
 #endif
 
-#include <atomic>
-#include <exception>
-#include <new>
-#include <system_error>
-#include <thread>
-
 #include "machine.h"
-
-template <class F>
-static void over_threads(int64_t threads, int64_t jobs, F job) {
-    std::atomic<int64_t> next{0};
-    std::atomic<bool> failed{false};
-    auto work = [&] {
-        try {
-            for (int64_t n; (n = next++) < jobs;) job(n);
-        } catch (const std::exception&) {
-            failed = true;
-        }
-    };
-    std::vector<std::thread> others;
-    try {
-        for (int64_t n = 1; n < std::min(threads, jobs); n++) others.emplace_back(work);
-    } catch (const std::system_error&) {
-    }  // no more threads can be had: those that there are do it all
-    work();
-    for (auto& other : others) other.join();
-    if (failed) throw std::bad_alloc();
-}
+#include "threads.h"
 
 // Much memory that is new costs more than what is done with it where it comes in small pages.
 static void in_large_pages(void* at, size_t bytes) {

@@ -27,7 +27,7 @@ class Sizes(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("lstm", "layers", "bits")),
         *((name, ctypes.c_int64) for name in ("tape", "readers", "writers", "separate", "seen", "flags")),
         *((name, ctypes.c_int64) for name in ("segment", "threads")),
-        *((name, ctypes.POINTER(ctypes.c_int64)) for name in ("hidden", "window", "control")),
+        *((name, ctypes.POINTER(ctypes.c_int64)) for name in ("hidden", "window", "control", "order", "lengths")),
     ]
 
 

@@ -170,12 +170,18 @@ class Loop(nn.Module):
         return torch.stack(run.said, 1), *parts_of(*run.state)
 
 
-def run(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: Tensor | None) -> tuple:
-    """What is said [B T ...] and the parts of such a state after inputs [B T I]."""
+def run(machine: Any, output: nn.Linear | None, x: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None) -> tuple:
+    """What is said [B T ...] and the parts of such a state after inputs [B T I], of which row b lasts ticks[b] (None: all T).
+
+    Rows of about one length are run together, and no longer than the longest of them lasts: after it they say zeros.
+    """
     controller, access, heads = machine.controller, machine.access, state[1]
     weights = weights_of(controller, access, output)
     first = [part.contiguous() for part in parts_of(*state)]
     sizes = sizes_of(controller, access, x, heads.memory.shape[1], 0 if output is None else output.out_features)
+    if ticks is not None:
+        lengths = [min(length, x.shape[1]) for length in ticks.tolist()]
+        sizes.lengths, sizes.order = counts(lengths), counts(sorted(range(len(x)), key=lambda row: -lengths[row]))
     lanes = next((lanes for most, lanes in CHUNKS[x.dtype] if len(x) <= most), USUAL)
     taken = [x.contiguous(), None if noise is None else noise.contiguous(), heads.home.contiguous(), *first]
     taken += [w.contiguous() for w in weights]
