@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_
 
 
 class Clipped(NamedTuple):
@@ -24,7 +24,7 @@ def clip_gradients(parameters: Iterable[tuple[str, nn.Parameter]], loss: Tensor,
     """
     named = [(name, p, p.grad) for name, p in parameters if p.grad is not None]
     weights, gradients = [p for _, p, _ in named], [gradient for _, _, gradient in named]
-    norm = get_total_norm(gradients)
+    norm = torch.linalg.vector_norm(torch.cat([gradient.reshape(-1) for gradient in gradients]))  # faster than many norms
     if not torch.isfinite(loss):
         return Clipped(norm.item(), 0.0, "loss")
     if not torch.isfinite(norm):

@@ -1,7 +1,6 @@
 """Batches for Lightning: a stateless stream. Batch i is a pure function of (seed, split, i), so nothing of it is saved."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import lightning as L
@@ -28,18 +27,8 @@ class Longer(NamedTuple):
     length: int
 
 
-class Place(NamedTuple):
-    """Which training batch, and of which stage."""
-
-    update: int
-    stage: int
-
-
 class Stream:
-    """Training batches from where `now()` says that the run is; starts anywhere, in the middle of a run too.
-
-    The next one is drawn by another thread while an update is made, which waits for it only where that is slower.
-    """
+    """Training batches from where `now()` says that the run is; starts anywhere, in the middle of a run too."""
 
     def __init__(self, config: Config, now: Callable[[], Progress]):
         self.config = config
@@ -56,25 +45,13 @@ class Stream:
         """Nothing to take up."""
 
     def __iter__(self) -> Iterator[Draw]:
-        with ThreadPoolExecutor(1, "ahead") as thread:
-            ahead: tuple[Place, Future[Draw]] | None = None
-            while True:
-                progress = self.now()
-                place = self.place(progress)
-                draw = self.draw(place) if ahead is None or ahead[0] != place else ahead[1].result()
-                following = self.place(progress._replace(updates=progress.updates + 1))  # unless a stage ends meanwhile
-                ahead = following, thread.submit(self.draw, following)
-                yield draw
-
-    def place(self, progress: Progress) -> Place:
-        """Where in the stream a run is."""
-        return Place(progress.updates, draw_stage(self.config.curriculum, self.config.seed, progress))
-
-    def draw(self, place: Place) -> Draw:
-        """The batch at a place."""
-        config, stages = self.config, self.config.curriculum.stages
-        staged = config.task.staged(stages[place.stage]) if stages else config.task
-        return Draw(staged.batch(config.seed, "train", place.update, config.trainer.batch_size), place.stage)
+        config, task = self.config, self.config.task
+        stages = config.curriculum.stages
+        while True:
+            progress = self.now()
+            stage = draw_stage(config.curriculum, config.seed, progress)
+            staged = task.staged(stages[stage]) if stages else task
+            yield Draw(staged.batch(config.seed, "train", progress.updates, config.trainer.batch_size), stage)
 
 
 class ValidationSet:

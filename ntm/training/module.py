@@ -63,6 +63,7 @@ class LitModel(L.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """The configured optimiser; every group of the model's has a rate of its own."""
+        self.named = list(self.model.named_parameters())
         groups = self.model.groups()  # in order: a checkpoint knows moments by their place
         grouped = {id(p) for parameters in groups.values() for p in parameters}
         rest = [p for p in self.model.parameters() if id(p) not in grouped]
@@ -95,7 +96,7 @@ class LitModel(L.LightningModule):
         optimizer.zero_grad()
         self.manual_backward(processes.shared(own.loss * weight, self.model.parameters()))
         loss, score = processes.together(own, weight, len(batch.ticks))
-        clipped = clip_gradients(self.model.named_parameters(), loss, recipe.clip, recipe.clip_at)
+        clipped = clip_gradients(self.named, loss, recipe.clip, recipe.clip_at)
         offender = clipped.offender
         if offender is not None:
             offender = cause(self.model, self.kept.optimizer, batch, noise) or offender

@@ -126,10 +126,12 @@ def lean(addressing: nn.Linear, moves: int, stay: float, advance: list[list[floa
     """
     with torch.no_grad():
         biases = addressing.bias.view(len(advance), -1)
-        biases[:, 0] -= stay
+        leaning = torch.zeros_like(biases)
+        leaning[:, 0] = -stay
         if moves > 1:
             forth = biases.shape[1] - moves // 2  # the move +1
-            biases[:, forth - 1 : forth + 1] += torch.tensor(advance)
+            leaning[:, forth - 1 : forth + 1] = torch.tensor(advance)
+        addressing.bias.copy_((biases + leaning).view(-1))  # not in place: on the device "meta" that would load sympy, for a second
 
 
 def head_signals(writes: Tensor, reads: Tensor, states: list[HeadsState], notes: list[HeadParameters]) -> tuple[Signal, ...]:
