@@ -195,6 +195,7 @@ def load_file(path: Path) -> Loaded:
             raise TypeError("numbers of another kind")
         model = build(config)
         model.load_state_dict(weights)
+        model.use("eager" if config.trainer.backend == "eager" else "auto")  # who looks at it may have no compiler
         updates = saved["updates"]
         if type(updates) is not int or updates < 0:
             raise TypeError("no number of updates")

@@ -3,6 +3,7 @@
 Shapes are tried out on torch's device "meta", which computes them and holds no numbers. Letters: B batch, T ticks.
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,7 +37,11 @@ def check_training(config: Config) -> None:
         refuse(largest(config), "weights, gradients, moments and copies need", 7 * NUMBER * weights)
         stages = config.curriculum.stages
         longest = (task.staged(stages[-1]) if stages else task).lengths[1]
-        update = trainer.batch_size * trace_bytes(model, task, task.ticks(longest)) + drawn_bytes(task, longest, trainer.batch_size)
+        ticks = task.ticks(longest)
+        kept = trace_bytes(model, task, ticks)
+        if model.recomputes:
+            kept = min(kept, 2 * math.isqrt(ticks) * state_bytes(model, task, None))
+        update = trainer.batch_size * kept + drawn_bytes(task, longest, trainer.batch_size)
         refuse(largest(config), "an update needs", update)
         judged = max(task.val_lengths)
         key = f"trainer.val_sequences={trainer.val_sequences}, task.val_lengths={shortened(task.val_lengths)}"
@@ -107,8 +112,8 @@ def run_bytes(model: Model, task: Task, rows: int, length: int, room: int | None
     return rows * 2 * (few + (more - few) * max(0, room - FEW) // FEW) + drawn_bytes(task, length, rows)
 
 
-def state_bytes(model: Model, task: Task, room: int) -> int:
-    """Bytes of the state of one sequence after a tick with so much room."""
+def state_bytes(model: Model, task: Task, room: int | None) -> int:
+    """Bytes of the state of one sequence after a tick with so much room (None: what it was built with)."""
     with torch.no_grad():
         output = model(torch.zeros(1, 1, task.inputs), torch.tensor([1]), room=room)
     return sum(t.numel() * t.element_size() for t in tree_leaves(output.state) if isinstance(t, Tensor))

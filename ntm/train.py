@@ -24,6 +24,7 @@ from ntm.command import command
 from ntm.config import Config, build, name_of, parse, plain
 from ntm.errors import UserError
 from ntm.evaluate import evaluate, rows_of, table
+from ntm.models.base import EAGER
 from ntm.resuming import resumed
 from ntm.training import processes
 from ntm.training.data import TaskData
@@ -104,7 +105,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
         module = LitModel(config)
-        step = module.model.prepare()
+        step = module.model.prepare() if device_of(config) == "cpu" else EAGER
         over = loaded is not None and take_up(module, loaded, overrides)
         if not first:
             follow(config, module, cluster, over)
@@ -194,9 +195,7 @@ def summary(config: Config, module: LitModel, step: str, folder: Path, loaded: r
     shortest, longest = task.lengths
     start = "" if loaded is None else f"\nresumed     {loaded.path}, update {loaded.updates}"
     start += "".join(f"\ndamaged     {reason}" for reason in (loaded.damaged if loaded is not None else ()))
-    device = (
-        "gpu" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else f"cpu, {config.trainer.threads} thread(s)"
-    )
+    device = "gpu" if device_of(config) == "gpu" else f"cpu, {config.trainer.threads} thread(s)"
     return (
         f"task        {name_of('task', task)}, lengths {shortest} to {longest}, supervision {task.claim}\n"
         f"model       {config.model.about}, {parameters:,} parameters\n"
@@ -205,6 +204,11 @@ def summary(config: Config, module: LitModel, step: str, folder: Path, loaded: r
         f"run         {folder}{start}\n"
         f"TensorBoard tensorboard --logdir {folder.parent} --samples_per_plugin images=200"
     )
+
+
+def device_of(config: Config) -> str:
+    """Where Lightning will train: gpu or cpu."""
+    return "gpu" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def quiet() -> None:

@@ -70,6 +70,11 @@ class Model(nn.Module, ABC):
     goes_on = False
     """Whether `forward` returns a state that it can go on from: long sequences are then run in pieces."""
 
+    @property
+    def recomputes(self) -> bool:
+        """Whether of a long run only some states are kept for the way back, and what is between them is run again."""
+        return False
+
     @abstractmethod
     def forward(
         self,

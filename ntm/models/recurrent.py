@@ -38,6 +38,11 @@ class Cell(nn.Module, ABC):
     def forward(self, x: Tensor, state: Any, noise: Tensor | None = None) -> Tick:
         """One tick from inputs [B I], a state, and noise [B K]."""
 
+    @property
+    def recomputes(self) -> bool:
+        """See `Model.recomputes`."""
+        return False
+
     def use(self, backend: str) -> None:
         """See `Model.use`."""
         only_eager(backend)
@@ -119,6 +124,10 @@ class Recurrent(Model):
         run = unroll(self.cell, self.output, inputs, first, noise, record)
         signals = self.cell.signals(first, run.ticks) if record else ()
         return Output(torch.stack(run.said, dim=1), run.state, signals)
+
+    @property
+    def recomputes(self) -> bool:
+        return self.cell.recomputes
 
     def use(self, backend: str) -> None:
         self.cell.use(backend)

@@ -50,6 +50,10 @@ class Machine(Cell):
         reads = self.access.read(access)
         return Tick(torch.cat([hidden, reads], dim=-1), MachineState(controller, access, reads), notes)
 
+    @property
+    def recomputes(self) -> bool:
+        return self.backend != "eager"
+
     def use(self, backend: str) -> None:
         """Take the step that is asked for; only the machines of this package have a fused one."""
         if type(self) is not Machine or not whole.known(self.controller, self.access):
