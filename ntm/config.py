@@ -58,6 +58,7 @@ class CurriculumConfig:
     noise_updates: Count  # from none to all of it
     noise_below: Fraction  # running bit error under which noise rises
     noise_above: Fraction  # running bit error over which noise falls
+    focus: NotNegative = 0.0  # weight of the penalty on blurred heads, once noise is in full
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -234,6 +235,9 @@ def build(config: Config) -> Model:
     model.use(config.trainer.backend)
     if config.curriculum.noise and not model.noise_width:
         raise UserError(f"curriculum.noise={config.curriculum.noise:g}: this model has no gates to take noise; allowed: 0")
+    if config.curriculum.focus and not (model.focuses and config.curriculum.noise):
+        lacking = "grows with curriculum.noise, which is 0" if model.focuses else "this model has no heads to focus"
+        raise UserError(f"curriculum.focus={config.curriculum.focus:g}: {lacking}; allowed: 0")
     groups = model.groups()
     for name, rate in config.optimizer.rates.items():
         if rate != 1 and name not in groups:

@@ -19,7 +19,7 @@ START = Start(5)
 
 def there_is_one():
     try:
-        return bool(library.load())
+        return bool(library.compiler())  # that it can compile our sources is not for granted
     except library.NoLibraryError:
         return False
 
@@ -106,7 +106,7 @@ def without(net, x, state, noise):
     whole = net.cell.whole(None, x, None, state, noise)
     if whole is not None:
         return whole
-    said, state, _ = unroll(net.cell, lambda hidden: hidden, x, state, noise)
+    said, state, _ = unroll(net.cell, lambda tick: tick.hidden, x, state, noise)
     return torch.stack(said, 1), state
 
 

@@ -154,6 +154,11 @@ def test_every_model_takes_every_sequence_task(task, choice):
             ["model.controller.register=0", "curriculum.noise=2"],
             "curriculum.noise=2: this model has no gates to take noise; allowed: 0",
         ),
+        (["curriculum.focus=1"], "curriculum.focus=1: grows with curriculum.noise, which is 0; allowed: 0"),
+        (
+            ["model=turing", "task=turing", "curriculum.focus=2"],
+            "curriculum.focus=2: this model has no heads to focus; allowed: 0",
+        ),
         (["model=lstm", "optimizer.addressing_rate=5"], "optimizer.addressing_rate=5: this model has no parameters of that group"),
         (["model=turing"], "model=turing: this task has no state table; allowed: with task=turing"),
     ],

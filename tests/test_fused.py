@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from ntm import NTM, Tape
 from ntm.models.machine.access import Start
 from ntm.models.machine.fused import whole
+from ntm.models.recurrent import unroll
 
 pytestmark = needs_library
 
@@ -234,3 +235,26 @@ def test_rows_that_end_early(some, monkeypatch, kept):
     for ours, theirs in zip(found["fused"], found["eager"], strict=True):
         assert_close(ours, theirs) if theirs is not None else None
     assert not (output.logits * ~due)[ticks < ticks.max()].abs().min()  # some chunk ended before the others
+
+
+@pytest.mark.parametrize("kept", [whole.MOST_KEPT, 1])
+def test_how_blurred_heads_are_and_its_gradient(some, monkeypatch, kept):
+    monkeypatch.setattr(whole, "MOST_KEPT", kept)
+    x, noise, found = numbers(18, 5, INPUTS), noise_of(some, 18, 5), {}
+    for backend in ("eager", "fused"):
+        some.use(backend)
+        first = some.cell.initial_state(18)
+        made = some.cell.whole(some.output, x, None, first, noise, blur=True)
+        said = torch.stack(unroll(some.cell, some.say_and_blur, x, first, noise).said, 1) if made is None else made[0]
+        loss = (said * numbers(*said.shape)).sum()
+        found[backend] = [said, *torch.autograd.grad(loss, list(some.parameters()), allow_unused=True)]
+    for ours, theirs in zip(found["fused"], found["eager"], strict=True):
+        assert_close(ours, theirs) if theirs is not None else None
+    weights = recorded_weights(some, x, noise)
+    assert_close(said[..., -1], 1 - weights.square().sum(-1).mean(-1))
+
+
+def recorded_weights(net, x, noise):
+    """Of every head after every tick: [B T H N]."""
+    first = net.cell.initial_state(len(x))
+    return torch.stack([tick.state.access.weights for tick in unroll(net.cell, net.say, x, first, noise, record=True).ticks], 1)

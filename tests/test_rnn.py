@@ -82,6 +82,8 @@ def test_it_trains_resumes_is_evaluated_and_drawn(run, capsys, model, task):
 
 
 @pytest.mark.parametrize("model", SMALL)
-@pytest.mark.parametrize("words", [["curriculum.noise=1"], ["optimizer.addressing_rate=5"], ["model.slots=9"], ["model.width=0"]])
+@pytest.mark.parametrize(
+    "words", [["curriculum.noise=1"], ["curriculum.focus=1"], ["optimizer.addressing_rate=5"], ["model.slots=9"], ["model.width=0"]]
+)
 def test_what_it_has_not_is_refused(refused, model, words):
     assert words[0].partition("=")[0] in refused("train", "task=copy", *SMALL[model], *words)

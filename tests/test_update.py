@@ -1,6 +1,7 @@
 """One update: clipping by norm and by value, skipping what is not finite bit for bit, the optimiser, the curriculum."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from ntm.config import CurriculumConfig, parse
+from ntm.models.machine import Machine
 from ntm.training.clipping import clip_gradients
-from ntm.training.curriculum import Progress, after_update, draw_stage, learning_rate
+from ntm.training.curriculum import Progress, after_update, draw_stage, focus, learning_rate
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
 from ntm.training.optimizers import GravesRMSprop
@@ -172,6 +174,29 @@ def test_noise_rises_and_falls_by_success():
         p = after_update(CURRICULUM, p, 2, 1.0)
     assert p.noise < 1.0
     assert after_update(CURRICULUM, p, 2, math.nan) == p._replace(updates=p.updates + 1)
+
+
+def test_the_penalty_on_blurred_heads_grows_with_the_noise():
+    focused = replace(CURRICULUM, noise=2.0, focus=0.5)
+    assert [focus(focused, Progress(noise=n)) for n in (0.0, 1.0, 2.0)] == [0, 0.25, 0.5]
+    assert focus(CURRICULUM, Progress(noise=1.0)) == 0
+    assert focus(replace(CURRICULUM, noise=0.0, focus=0.5), Progress()) == 0
+
+
+def test_the_penalty_is_a_mean_over_rows_of_their_ticks(lit):
+    """Heads that stand on one slot cost nothing; those that look at all N slots alike, 1 - 1/N."""
+    batch, model = lit.task.batch(0, "train", 0, 3), lit.model
+    model.use("eager")
+    plain = model.learn(lit.task, batch, "bits").loss
+    assert model.learn(lit.task, batch, "bits", focus=0.5).loss > plain
+    blurs = iter([torch.ones(3), torch.zeros(3)] + [torch.zeros(3)] * 100)
+    model.cell.blur = lambda state: next(blurs)  # blurred at the first tick only
+    penalty = model.learn(lit.task, batch, "bits", focus=0.5).loss - plain
+    assert_close(penalty, 0.5 * (1 / batch.ticks).mean(), atol=1e-6, rtol=1e-4)
+    state = Machine.initial_state(model.cell, 1)
+    assert_close(Machine.blur(model.cell, state), torch.zeros(1))
+    alike = torch.full_like(state.access.weights, 1 / state.access.weights.shape[-1])
+    assert_close(Machine.blur(model.cell, state._replace(access=state.access._replace(weights=alike))), torch.tensor([1 - 1 / 32]))
 
 
 def test_half_of_the_batches_are_of_the_present_stage():

@@ -67,6 +67,9 @@ class Model(nn.Module, ABC):
     noise_width = 0
     """Channels K of the noise that `forward` can take; 0: a configuration that asks for noise is refused."""
 
+    focuses = False
+    """Whether it has heads that learning can draw to one slot each; where not, a configuration that asks for it is refused."""
+
     goes_on = False
     """Whether `forward` returns a state that it can go on from: long sequences are then run in pieces."""
 
@@ -110,8 +113,9 @@ class Model(nn.Module, ABC):
         """The room that this model takes where a task needs so much (`Task.room`); None: it has no memory to give room to."""
         return None
 
-    def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None) -> Learned:
-        """What training minimises on a batch: here the task's loss of the logits."""
+    def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None, focus: float = 0.0) -> Learned:
+        """What training minimises on a batch: here the task's loss of the logits; `focus` is asked only of who `focuses`."""
+        assert not focus, "this model has no heads to focus"
         logits = self(batch.inputs, batch.ticks, noise=noise).logits
         return Learned(task.loss(logits, batch, mean_over), task.score(logits.detach(), batch))
 

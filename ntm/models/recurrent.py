@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ntm.models.base import EAGER, Model, Output, Signal, only_eager
+from ntm.models.base import EAGER, Learned, Model, Output, Signal, only_eager
+from tasks import Batch, Task
 
 
 class Tick(NamedTuple):
@@ -29,6 +30,9 @@ class Cell(nn.Module, ABC):
 
     noise_width = 0
     """Channels K of the noise that it can take."""
+
+    focuses = False
+    """See `Model.focuses`."""
 
     @abstractmethod
     def initial_state(self, batch: int, room: int | None = None) -> Any:
@@ -52,13 +56,18 @@ class Cell(nn.Module, ABC):
         return EAGER
 
     def whole(
-        self, output: nn.Linear | None, inputs: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None
+        self, output: nn.Linear | None, inputs: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None, blur: bool = False
     ) -> tuple[Tensor, Any] | None:
         """What `output` makes of it [B T ...] (None: what the cell says), and the last state, of a run in one call.
 
-        None where there is no faster way than the loop. What is said after a row's last tick, and its state then, may be anything.
+        `blur` adds a channel: see `blur`. None where there is no faster way than the loop. What is said
+        after a row's last tick, and its state then, may be anything.
         """
         return None
+
+    def blur(self, state: Any) -> Tensor:
+        """How far the heads [B] of a cell that `focuses` are from looking at one slot each: 0 to 1."""
+        raise NotImplementedError
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """See `Model.groups`."""
@@ -83,20 +92,20 @@ class Unrolled(NamedTuple):
 
 def unroll(
     cell: Cell,
-    say: Callable[[Tensor], Tensor],
+    say: Callable[[Tick], Tensor],
     inputs: Tensor,
     state: Any,
     noise: Tensor | None = None,
     record: bool = False,
 ) -> Unrolled:
-    """Run a cell over inputs [B T I] from a state; `say` makes of each tick's hidden [B C] what is kept of it.
+    """Run a cell over inputs [B T I] from a state; `say` makes of each tick what is kept of it.
 
     Only what is said outlives a tick, unless `record` keeps all of them.
     """
     said, ticks = [], []
     for t, x in enumerate(inputs.unbind(1)):
         tick = cell(x, state, None if noise is None else noise[:, t])
-        said.append(say(tick.hidden))
+        said.append(say(tick))
         state = tick.state
         if record:
             ticks.append(tick)
@@ -112,7 +121,30 @@ class Recurrent(Model):
         super().__init__()
         self.cell = cell
         self.output = nn.Linear(cell.width, outputs)
-        self.noise_width = cell.noise_width
+        self.noise_width, self.focuses = cell.noise_width, cell.focuses
+
+    def say(self, tick: Tick) -> Tensor:
+        """Logits [B O] of a tick."""
+        return self.output(tick.hidden)
+
+    def say_and_blur(self, tick: Tick) -> Tensor:
+        """Logits [B O], and how blurred the heads are."""
+        return torch.cat([self.say(tick), self.cell.blur(tick.state)[:, None]], dim=-1)
+
+    def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None, focus: float = 0.0) -> Learned:
+        """As every model's; `focus` times the blur of the heads, a mean over rows of one over their ticks, is added to the loss."""
+        if not focus:
+            return super().learn(task, batch, mean_over, noise)
+        first = self.cell.initial_state(len(batch.inputs))
+        whole = self.cell.whole(self.output, batch.inputs, batch.ticks, first, noise, blur=True)
+        if whole is None:
+            said = torch.stack(unroll(self.cell, self.say_and_blur, batch.inputs, first, noise).said, dim=1)
+        else:
+            said = whole[0]
+        logits, blur = said[..., :-1], said[..., -1]
+        lasting = torch.arange(said.shape[1], device=said.device) < batch.ticks[:, None]
+        penalty = focus * ((blur * lasting).sum(1) / batch.ticks).mean()
+        return Learned(task.loss(logits, batch, mean_over) + penalty, task.score(logits.detach(), batch))
 
     def forward(self, inputs, ticks=None, *, room=None, state=None, noise=None, record=False) -> Output:
         """As every model's; silent ticks after the end of a sequence change none of its logits."""
@@ -121,7 +153,7 @@ class Recurrent(Model):
         whole = None if record else self.cell.whole(self.output, inputs, ticks, first, noise)
         if whole is not None:
             return Output(*whole)
-        run = unroll(self.cell, self.output, inputs, first, noise, record)
+        run = unroll(self.cell, self.say, inputs, first, noise, record)
         signals = self.cell.signals(first, run.ticks) if record else ()
         return Output(torch.stack(run.said, dim=1), run.state, signals)
 
@@ -162,5 +194,5 @@ class Layer(nn.Module):
         whole = self.cell.whole(None, x, None, state, None)
         if whole is not None:
             return whole
-        said, state, _ = unroll(self.cell, lambda hidden: hidden, x, state)
+        said, state, _ = unroll(self.cell, lambda tick: tick.hidden, x, state)
         return torch.stack(said, dim=1), state

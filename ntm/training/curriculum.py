@@ -56,6 +56,11 @@ def next_noise(config: CurriculumConfig, progress: Progress) -> float:
     return progress.noise
 
 
+def focus(config: CurriculumConfig, progress: Progress) -> float:
+    """Weight of the penalty on blurred heads: it grows with the noise, by success; before, it would freeze a wrong policy."""
+    return config.focus * progress.noise / config.noise if config.noise else 0.0
+
+
 def learning_rate(config: OptimizerConfig, progress: Progress) -> float:
     """Of the next update: `lr` until the task is learned, then halved every `half_life` updates down to `lr_floor`."""
     if progress.learned_at is None:

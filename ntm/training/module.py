@@ -15,7 +15,7 @@ from ntm.models import Learned, Shown
 from ntm.training import processes
 from ntm.training.clipping import Clipped, clip_gradients
 from ntm.training.counters import Counters, Skips, as_plain, check_counters
-from ntm.training.curriculum import Progress, after_update, learning_rate
+from ntm.training.curriculum import Progress, after_update, focus, learning_rate
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
@@ -91,7 +91,7 @@ class LitModel(L.LightningModule):
             group["lr"] = rate * multiple
         batch, noise, mean_over = draw.batch, self.noise(draw.batch.inputs), self.config.trainer.mean_over
         own_noise = None if noise is None else noise[processes.rows()]
-        own = self.model.learn(self.task, processes.part(batch), mean_over, own_noise)
+        own = self.model.learn(self.task, processes.part(batch), mean_over, own_noise, focus(self.config.curriculum, self.progress))
         weight = processes.share(batch, mean_over)
         optimizer.zero_grad()
         self.manual_backward(processes.shared(own.loss * weight, self.model.parameters()))

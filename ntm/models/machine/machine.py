@@ -34,6 +34,7 @@ class Machine(Cell):
         self.width = controller.width + access.read_width
         self.noise_width = controller.noise_width + access.noise_width
         self.backend = "eager"
+        self.focuses = True
 
     def initial_state(self, batch: int, room: int | None = None) -> MachineState:
         """Where every sequence starts, with `room` slots (None: those it was built with)."""
@@ -72,14 +73,18 @@ class Machine(Cell):
             self.backend = "eager"
             return f"{EAGER} ({error})"
 
-    def whole(self, output, inputs, ticks, state, noise) -> tuple | None:
+    def whole(self, output, inputs, ticks, state, noise, blur=False) -> tuple | None:
         """By the fused step, where it can be had and nothing looks into the loop."""
         if self.backend == "eager" or not whole.plain(self, output, inputs, state, noise):
             return None
         self.prepare()
         if self.backend == "eager":
             return None
-        return whole.run(self, output, inputs, ticks, state, noise)
+        return whole.run(self, output, inputs, ticks, state, noise, blur)
+
+    def blur(self, state: MachineState) -> Tensor:
+        """How far heads [B] are from looking at one slot each: a mean over them of 1 - the sum of their squared weights."""
+        return 1 - state.access.weights.square().sum((1, 2)) / self.access.heads
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """What moves the heads may learn faster or slower than the rest: `optimizer.addressing_rate`."""

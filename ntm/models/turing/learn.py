@@ -57,7 +57,7 @@ class TableMachine(Model):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return self.machine.groups()
 
-    def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None) -> Learned:
+    def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None, focus: float = 0.0) -> Learned:
         """The loss of all that a tick decides, what a trace need not tell included."""
         told, fixed = decide_logits(self.machine, batch.inputs)
         wanted = batch._replace(targets=torch.cat([batch.targets, torch.ones_like(fixed)], dim=-1))

@@ -13,6 +13,7 @@ struct Sizes {
     int64_t batch, ticks, inputs, outputs, slots, slot_width, moves;  // outputs 0: hidden and reads are what comes out
     int64_t lstm, layers, bits;                                       // an LSTM of so many layers, or layers and a register
     int64_t tape, readers, writers, separate, seen, flags;            // of tape heads, `readers` is how many there are
+    int64_t blur;                                                     // 1: beside the outputs comes out how blurred heads are
     int64_t segment, threads;                                         // ticks whose records are kept at once
     const int64_t *hidden, *window, *control;
     const int64_t *order, *lengths;  // rows as they go into chunks, and how long each one lasts; null: as they are, all ticks
@@ -44,7 +45,7 @@ struct Machine {
     std::vector<const Layer<L>*> layers;
     std::vector<Span> state;
     size_t lined_up = 0;  // lanes that gathering gradients takes
-    int slots, reads, hidden, bits, noise = 0, many;
+    int slots, reads, hidden, bits, noise = 0, many, looks = 0;  // where heads' weights are
 
     Machine(const Sizes& s, const T* const* weights, bool gradients) : sizes(s), parameters(weights, gradients) {
         std::vector<int> widths(s.hidden, s.hidden + s.layers), window(s.window, s.window + s.seen), control(s.control, s.control + s.flags);
@@ -66,18 +67,18 @@ struct Machine {
             state = {{made->reg, bits}};
         }
         noise = bits + (s.tape ? 2 * readers * width : 0);
-        int weights_at, memory_at, channels = width;
+        int memory_at, channels = width;
         if (s.tape) {
             auto* made = static_cast<TapeHeads<L>*>(heads.get());
             made->place(record);
-            weights_at = made->weights, memory_at = made->memory, channels = made->channels;
+            looks = made->weights, memory_at = made->memory, channels = made->channels;
         } else {
             auto* made = static_cast<NTMHeads<L>*>(heads.get());
             made->place(record);
-            weights_at = made->weights, memory_at = made->memory;
+            looks = made->weights, memory_at = made->memory;
         }
         state.push_back({memory_at, slots * channels});
-        state.push_back({weights_at, many * slots});
+        state.push_back({looks, many * slots});
         state.push_back({record.reads, reads});
         if (s.outputs) output.emplace_back(parameters, record, int(s.outputs), hidden + reads, record.hidden);
         for (const std::deque<Layer<L>>* some : {&std::as_const(controller->layers), &std::as_const(heads->layers), &std::as_const(output)})
@@ -85,7 +86,7 @@ struct Machine {
         record.size |= 1, record.gradients |= 1;  // an even stride would use few of a cache's sets
     }
     size_t state_size() const { return record.size - record.state; }
-    int said() const { return sizes.outputs ? int(sizes.outputs) : hidden + reads; }
+    int said() const { return sizes.outputs ? int(sizes.outputs + sizes.blur) : hidden + reads; }
     int segment() const { return int(std::min(sizes.segment, sizes.ticks)); }
     int segments() const { return int((sizes.ticks + segment() - 1) / segment()); }
     int chunks() const { return int((sizes.batch + L::rows - 1) / L::rows); }
@@ -160,6 +161,11 @@ struct Chunk {
     void say(int64_t t, const L* after) {
         const L* said = after + machine.record.hidden;
         if (!machine.output.empty()) machine.output[0].linear.apply(said, buffer.data()), said = buffer.data();
+        if (machine.sizes.blur) {  // machine.py's
+            L sum(T(0));
+            for (int i = 0; i < machine.many * machine.slots; i++) sum += after[machine.looks + i] * after[machine.looks + i];
+            buffer.back() = T(1) - (T(1) / machine.many) * sum;
+        }
         scatter(said, machine.said(), arrays.said, machine.sizes.ticks * machine.said(), t * machine.said());
     }
     // All ticks; what the way back needs goes to `kept`, null where there is none.
@@ -227,12 +233,20 @@ struct Chunk {
         const Record& record = machine.record;
         const int reads = machine.reads, inputs = record.inputs, said = machine.said();
         clear(dhidden, machine.hidden + reads);
-        L* to = machine.output.empty() ? dhidden : dy + machine.output[0].dy;
+        L* to = machine.output.empty() ? dhidden : buffer.data();
         if (arrays.dsaid)
             gather_gradient(arrays.dsaid, machine.sizes.ticks * said, t * said, to, said);
         else
             clear(to, said);
-        if (!machine.output.empty()) machine.output[0].linear.back_and_add(to, dhidden);
+        if (!machine.output.empty()) {
+            const Layer<L>& output = machine.output[0];
+            copy(to, dy + output.dy, output.linear.outputs);
+            output.linear.back_and_add(to, dhidden);
+        }
+        if (machine.sizes.blur) {
+            const L d = T(-2) / machine.many * to[said - 1];
+            for (int i = 0; i < machine.many * machine.slots; i++) ds[machine.looks + i] += d * after[machine.looks + i];
+        }
         add(dhidden + machine.hidden, ds + record.reads, reads);
         clear(dgiven, inputs + reads + machine.bits);
         machine.heads->back(before, after, home.data(), ds, dhidden, dy, dgiven, dhome, scratch.data());

@@ -25,7 +25,7 @@ class Sizes(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("batch", "ticks", "inputs", "outputs", "slots", "slot_width", "moves")),
         *((name, ctypes.c_int64) for name in ("lstm", "layers", "bits")),
-        *((name, ctypes.c_int64) for name in ("tape", "readers", "writers", "separate", "seen", "flags")),
+        *((name, ctypes.c_int64) for name in ("tape", "readers", "writers", "separate", "seen", "flags", "blur")),
         *((name, ctypes.c_int64) for name in ("segment", "threads")),
         *((name, ctypes.POINTER(ctypes.c_int64)) for name in ("hidden", "window", "control", "order", "lengths")),
     ]
@@ -68,7 +68,7 @@ class Step(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, x: Tensor, noise: Tensor | None, home: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         first, weights = rest[: call.states], rest[call.states :]
-        outputs = call.sizes.outputs or call.sizes.hidden[call.sizes.layers - 1] + first[-1].shape[1]
+        outputs = (call.sizes.outputs or call.sizes.hidden[call.sizes.layers - 1] + first[-1].shape[1]) + call.sizes.blur
         said = x.new_empty(*x.shape[:2], outputs)
         last = [torch.empty_like(part) for part in first]
         kept = x.new_empty(kept_numbers(call.lanes, call.sizes)) if call.keep else None

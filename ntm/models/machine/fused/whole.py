@@ -18,7 +18,7 @@ from ntm.models.machine.fused.library import USUAL
 from ntm.models.machine.fused.step import MOST_KEPT, Call, Sizes, Step, counts, kept_numbers
 from ntm.models.machine.ntm_heads import NTMHeads
 from ntm.models.machine.tape_heads import TapeHeads
-from ntm.models.recurrent import unroll
+from ntm.models.recurrent import Tick, unroll
 
 MOST_STATE = 2**29
 """Numbers of a row's memory and heads that the library counts in C's int."""
@@ -159,19 +159,27 @@ def sizes_of(controller: FeedForward | LSTM, access: NTMHeads | TapeHeads, x: Te
 class Loop(nn.Module):
     """A machine in the loop, from what `Step` takes to what it makes."""
 
-    def __init__(self, machine: Any, output: nn.Linear | None):
+    def __init__(self, machine: Any, output: nn.Linear | None, blur: bool):
         super().__init__()
-        self.machine, self.output = machine, nn.Identity() if output is None else output
+        self.machine, self.output, self.blur = machine, nn.Identity() if output is None else output, blur
         names = {id(p): name for name, p in self.named_parameters(remove_duplicate=False)}
         self.names = [names[id(w)] for w in weights_of(machine.controller, machine.access, output)]
 
     def forward(self, x: Tensor, noise: Tensor | None, state: Any) -> tuple[Tensor, ...]:
-        run = unroll(self.machine, self.output, x, state, noise)
+        run = unroll(self.machine, self.say, x, state, noise)
         return torch.stack(run.said, 1), *parts_of(*run.state)
 
+    def say(self, tick: Tick) -> Tensor:
+        said = self.output(tick.hidden)
+        return torch.cat([said, self.machine.blur(tick.state)[:, None]], -1) if self.blur else said
 
-def run(machine: Any, output: nn.Linear | None, x: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None) -> tuple:
+
+def run(
+    machine: Any, output: nn.Linear | None, x: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None, blur: bool
+) -> tuple:
     """What is said [B T ...] and the parts of such a state after inputs [B T I], of which row b lasts ticks[b] (None: all T).
+
+    `blur` adds a channel to what an output layer says: `Machine.blur`.
 
     Rows of about one length are run together, and no longer than the longest of them lasts: after it they say zeros.
     """
@@ -179,6 +187,7 @@ def run(machine: Any, output: nn.Linear | None, x: Tensor, ticks: Tensor | None,
     weights = weights_of(controller, access, output)
     first = [part.contiguous() for part in parts_of(*state)]
     sizes = sizes_of(controller, access, x, heads.memory.shape[1], 0 if output is None else output.out_features)
+    sizes.blur = int(blur)
     if ticks is not None:
         lengths = [min(length, x.shape[1]) for length in ticks.tolist()]
         sizes.lengths, sizes.order = counts(lengths), counts(sorted(range(len(x)), key=lambda row: -lengths[row]))
@@ -194,7 +203,7 @@ def run(machine: Any, output: nn.Linear | None, x: Tensor, ticks: Tensor | None,
         return type(state)(type(state[0])(*of_controller), HeadsState(memory, where, home), reads)
 
     def loop(x: Tensor, noise: Tensor | None, home: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        whole = Loop(machine, output)
+        whole = Loop(machine, output, blur)
         named = dict(zip(whole.names, rest[len(first) :], strict=True))
         return torch.func.functional_call(whole, named, (x, noise, made(rest[: len(first)], home)))
 
