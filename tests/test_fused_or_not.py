@@ -2,7 +2,10 @@
 
 import copy
 import io
+import os
 import pickle
+import signal
+import time
 
 import pytest
 import torch
@@ -253,3 +256,28 @@ def test_copies_and_inference(layer):
         assert not layer(X, state)[0].requires_grad
     with torch.no_grad():
         assert layer(X)[0].grad_fn is None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Python 3.12, for whoever forks with threads
+def test_a_fork_has_threads_of_its_own():
+    """Those that wait for work are not in it; it would wait for them."""
+    layer, x = NTM(3, slots=4), torch.rand(40, 3, 3)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        expected = layer(x)[0].detach()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if torch.equal(layer(x)[0], expected) else 1)
+        for _ in range(1000):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.01)
+        else:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert ended
+        assert status == 0
+    finally:
+        torch.set_num_threads(before)

@@ -17,8 +17,8 @@ from tasks import Batch, Score, Task
 EAGER = "eager step"
 """What runs a model tick by tick, or as torch does."""
 
-PIECE = 8
-"""Ticks that a long sequence is run at a time, where no gradient is asked for."""
+PIECE, RECORDED = 64, 8
+"""Ticks that a long sequence is run at a time, where no gradient is asked for, and where signals are recorded."""
 
 
 class Signal(NamedTuple):
@@ -137,9 +137,9 @@ class Model(nn.Module, ABC):
         return logits
 
     def pieces(self, batch: Batch, room: int | None, record: bool = False) -> Iterator[tuple[int, Output]]:
-        """The run of a batch, `PIECE` ticks at a time where the model goes on, each with its first tick."""
+        """The run of a batch, piece by piece where the model goes on, each with its first tick."""
         state, ticks = None, batch.inputs.shape[1]
-        size = PIECE if self.goes_on else ticks
+        size = ticks if not self.goes_on else RECORDED if record else PIECE
         for start in range(0, ticks, size):
             part, left = batch.inputs[:, start : start + size], (batch.ticks - start).clamp(0, size)
             output = self(part, left, room=None if start else room, state=state, record=record)
