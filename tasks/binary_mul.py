@@ -35,7 +35,7 @@ class BinaryMul(Task):
     """
 
     lengths: Range = (6, 8)
-    val_lengths: Counts = (8, 16)
+    val_lengths: Counts = (8, 16, 32)  # what is right at 16 bits may drift at 32
     test_lengths: Counts = (4, 8, 16, 32)
     probe_length: Count = 4
     supervision: Literal["product", "running_product"] = "running_product"
