@@ -45,6 +45,8 @@ def check(config: Config) -> None:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if trainer.accelerator == "gpu" and not gpus:
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
+    if device_of(config) == "gpu" and trainer.backend == "fused":
+        raise UserError("trainer.backend=fused: it is for the CPU; allowed: auto, eager, or trainer.accelerator=cpu")
     if gpus and trainer.accelerator != "cpu" and trainer.devices > gpus:
         raise UserError(f"trainer.devices={trainer.devices}: torch finds {gpus} GPU(s) here; allowed: at most that")
     for key, rows in (("batch_size", trainer.batch_size), ("val_sequences", trainer.val_sequences)):
@@ -122,7 +124,9 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
                 files.save(folder / runs.LAST, module.checkpoint())
             runs.save_config(folder, plain(config))
             console.print(summary(config, module, step, folder, loaded), highlight=False, soft_wrap=True, markup=False)
-            if not over:
+            if over:
+                console.print(how_it_is_over(module), highlight=False, soft_wrap=True, markup=False)
+            else:
                 train(config, module, cluster, folder, console)
         except processes.LostError as error:
             stop(1, f"{error}; {how_to_go_on(folder)}")
@@ -134,7 +138,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             stop(1, f"{folder} cannot be written ({error.strerror}); {how_to_go_on(folder)}")
         except ends.Ended as ended:
             stop(ended.code, f"by {ended} after update {module.progress.updates}; {how_to_go_on(folder)}")
-        tell_results(console, folder)
+        tell_results(console, folder, module.solved)
 
 
 def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder: Path | None, console: Console) -> None:
@@ -186,6 +190,13 @@ def how_to_go_on(folder: Path) -> str:
     if not any((folder / name).is_file() for name in runs.NAMES[runs.LAST]):
         return "nothing was trained"
     return f"python -m ntm.train resume={folder} goes on"
+
+
+def how_it_is_over(module: LitModel) -> str:
+    """Why a run that was resumed makes no update."""
+    if module.solved:
+        return f"over        solved after {module.progress.updates} updates; trainer.stop_when_solved=false goes on"
+    return f"over        all of its {module.progress.updates} updates are made; a larger trainer.max_steps goes on"
 
 
 def summary(config: Config, module: LitModel, step: str, folder: Path, loaded: runs.Loaded | None) -> str:
@@ -248,17 +259,20 @@ def build_trainer(config: Config, cluster: ClusterEnvironment, folder: Path | No
     )
 
 
-def tell_results(console: Console, folder: Path) -> None:
+def tell_results(console: Console, folder: Path, solved: bool) -> None:
     """Errors of the best checkpoint by length, beyond the trained ones too, and what to type next."""
     best = runs.read("run", folder / runs.BEST)
+    for reason in best.damaged:
+        console.print(f"damaged: {reason}", highlight=False, soft_wrap=True, markup=False)
     config, task = best.config, best.config.task
     results = [evaluate(best.model, task, n, config.trainer.val_sequences) for n in task.test_lengths]
     console.print(table(f"errors by length, trained on at most {task.lengths[1]}, {best.path}", results))
     longest = task.test_lengths[-1]
+    go_on = " trainer.stop_when_solved=false" if solved else ""
     console.print(
         f"next: tensorboard --logdir {folder.parent} --samples_per_plugin images=200\n"
         f"      python -m ntm.evaluate run={folder} lengths=[{longest},{2 * longest}] png=trace.png\n"
-        f"      python -m ntm.train resume={folder} trainer.max_steps={2 * config.trainer.max_steps}",
+        f"      python -m ntm.train resume={folder} trainer.max_steps={2 * config.trainer.max_steps}{go_on}",
         highlight=False,
         soft_wrap=True,
         markup=False,

@@ -15,6 +15,7 @@ import yaml
 from conftest import TINY, signal
 
 from ntm import UserError, load, runs
+from ntm.training.module import LitModel
 from ntm.words import CONFIG_DIR
 
 
@@ -58,6 +59,19 @@ def test_start_and_end_tell_what_a_person_wants(run, capsys):
         assert word in shown
     for word in ("bit error", "solved length", "s left", "errors by length", "next:", "ntm.evaluate run=", "resume="):
         assert word in shown
+
+
+def test_a_run_that_is_over_says_so_and_how_to_go_on(run, capsys, monkeypatch):
+    run("train", *TINY, "trainer.max_steps=2", "run_dir=run")
+    run("train", "resume=run")
+    assert "all of its 2 updates are made; a larger trainer.max_steps goes on" in capsys.readouterr().out
+    monkeypatch.setattr(LitModel, "solved", property(lambda self: self.config.trainer.stop_when_solved))
+    run("train", "resume=run", "trainer.max_steps=4")
+    shown = capsys.readouterr().out
+    assert "solved after 2 updates; trainer.stop_when_solved=false goes on" in shown
+    assert " trainer.stop_when_solved=false\n" in shown
+    run("train", "resume=run", "trainer.max_steps=4", "trainer.stop_when_solved=false")
+    assert torch.load("run/last.ckpt", weights_only=True)["ntm"]["updates"] == 4
 
 
 def test_a_second_run_never_overwrites_the_first(run):

@@ -183,7 +183,7 @@ def test_the_penalty_on_blurred_heads_grows_with_the_noise():
     assert focus(replace(CURRICULUM, noise=0.0, focus=0.5), Progress()) == 0
 
 
-def test_the_penalty_is_a_mean_over_rows_of_their_ticks(lit):
+def test_the_penalty_is_a_mean_over_ticks_then_over_rows_as_heavy_as_their_bits(lit):
     """Heads that stand on one slot cost nothing; those that look at all N slots alike, 1 - 1/N."""
     batch, model = lit.task.batch(0, "train", 0, 3), lit.model
     model.use("eager")
@@ -192,7 +192,8 @@ def test_the_penalty_is_a_mean_over_rows_of_their_ticks(lit):
     blurs = iter([torch.ones(3), torch.zeros(3)] + [torch.zeros(3)] * 100)
     model.cell.blur = lambda state: next(blurs)  # blurred at the first tick only
     penalty = model.learn(lit.task, batch, "bits", focus=0.5).loss - plain
-    assert_close(penalty, 0.5 * (1 / batch.ticks).mean(), atol=1e-6, rtol=1e-4)
+    bits = batch.mask.sum(1)
+    assert_close(penalty, 0.5 * (bits / batch.ticks).sum() / bits.sum(), atol=1e-6, rtol=1e-4)
     state = Machine.initial_state(model.cell, 1)
     assert_close(Machine.blur(model.cell, state), torch.zeros(1))
     alike = torch.full_like(state.access.weights, 1 / state.access.weights.shape[-1])

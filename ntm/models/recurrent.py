@@ -132,7 +132,9 @@ class Recurrent(Model):
         return torch.cat([self.say(tick), self.cell.blur(tick.state)[:, None]], dim=-1)
 
     def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None, focus: float = 0.0) -> Learned:
-        """As every model's; `focus` times the blur of the heads, a mean over rows of one over their ticks, is added to the loss."""
+        """As every model's; `focus` times the blur of the heads is added to the loss: its mean over a row's ticks, then over rows,
+        each as heavy as in the loss.
+        """
         if not focus:
             return super().learn(task, batch, mean_over, noise)
         first = self.cell.initial_state(len(batch.inputs))
@@ -143,7 +145,8 @@ class Recurrent(Model):
             said = whole[0]
         logits, blur = said[..., :-1], said[..., -1]
         lasting = torch.arange(said.shape[1], device=said.device) < batch.ticks[:, None]
-        penalty = focus * ((blur * lasting).sum(1) / batch.ticks).mean()
+        heavy = batch.mask.sum(1) if mean_over == "bits" else torch.ones_like(batch.mask[:, 0])
+        penalty = focus * (heavy * (blur * lasting).sum(1) / batch.ticks).sum() / heavy.sum()
         return Learned(task.loss(logits, batch, mean_over) + penalty, task.score(logits.detach(), batch))
 
     def forward(self, inputs, ticks=None, *, room=None, state=None, noise=None, record=False) -> Output:

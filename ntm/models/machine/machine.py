@@ -68,19 +68,24 @@ class Machine(Cell):
         try:
             return library.load().told
         except library.NoLibraryError as error:
-            if self.backend == "fused":
-                raise UserError(f"trainer.backend=fused: {error}; allowed: auto, eager") from None
-            self.backend = "eager"
-            return f"{EAGER} ({error})"
+            return self.go_without(error)
+
+    def go_without(self, error: library.NoLibraryError) -> str:
+        """Take the loop, unless the fused step was asked for by name."""
+        if self.backend == "fused":
+            raise UserError(f"trainer.backend=fused: {error}; allowed: auto, eager") from None
+        self.backend = "eager"
+        return f"{EAGER} ({error})"
 
     def whole(self, output, inputs, ticks, state, noise, blur=False) -> tuple | None:
         """By the fused step, where it can be had and nothing looks into the loop."""
         if self.backend == "eager" or not whole.plain(self, output, inputs, state, noise):
             return None
-        self.prepare()
-        if self.backend == "eager":
+        try:
+            return whole.run(self, output, inputs, ticks, state, noise, blur)
+        except library.NoLibraryError as error:
+            self.go_without(error)
             return None
-        return whole.run(self, output, inputs, ticks, state, noise, blur)
 
     def blur(self, state: MachineState) -> Tensor:
         """How far heads [B] are from looking at one slot each: a mean over them of 1 - the sum of their squared weights."""

@@ -14,7 +14,7 @@ from torch.nn.modules.module import _has_any_global_hook as has_global_hooks
 
 from ntm.models.machine.access import Access, HeadsState
 from ntm.models.machine.controllers import LSTM, FeedForward, LSTMState, RegisterState
-from ntm.models.machine.fused.library import USUAL
+from ntm.models.machine.fused.library import USUAL, NoLibraryError, load
 from ntm.models.machine.fused.step import MOST_KEPT, Call, Sizes, Step, counts, kept_numbers
 from ntm.models.machine.ntm_heads import NTMHeads
 from ntm.models.machine.tape_heads import TapeHeads
@@ -156,6 +156,19 @@ def sizes_of(controller: FeedForward | LSTM, access: NTMHeads | TapeHeads, x: Te
     return sizes
 
 
+def lanes_of(x: Tensor) -> str:
+    """The lanes for rows of x [B T I], or the usual ones where others cannot be built; raises NoLibraryError where none can."""
+    lanes = next((lanes for most, lanes in CHUNKS[x.dtype] if len(x) <= most), USUAL)
+    try:
+        load(lanes)
+        return lanes
+    except NoLibraryError:
+        if x.dtype != torch.float32:
+            raise
+        load(USUAL)
+        return USUAL
+
+
 class Loop(nn.Module):
     """A machine in the loop, from what `Step` takes to what it makes."""
 
@@ -191,7 +204,7 @@ def run(
     if ticks is not None:
         lengths = [min(length, x.shape[1]) for length in ticks.tolist()]
         sizes.lengths, sizes.order = counts(lengths), counts(sorted(range(len(x)), key=lambda row: -lengths[row]))
-    lanes = next((lanes for most, lanes in CHUNKS[x.dtype] if len(x) <= most), USUAL)
+    lanes = lanes_of(x)
     taken = [x.contiguous(), None if noise is None else noise.contiguous(), heads.home.contiguous(), *first]
     taken += [w.contiguous() for w in weights]
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in taken)
