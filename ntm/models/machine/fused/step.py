@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ntm.models.machine.fused import library
 
-MOST_KEPT = 2**30
+MOST_KEPT = 2**27
 """Bytes that a run keeps for its way back; a longer one keeps the state at every so many ticks, and runs between them again."""
 
 ALIGNED = 64
