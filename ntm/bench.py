@@ -7,7 +7,6 @@ if __name__ == "__main__":
 
 import json
 import os
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +22,7 @@ from ntm.benches import growth, rivals, solved, steps
 from ntm.benches.timing import Asked, Measured
 from ntm.command import command
 from ntm.config import validate
+from ntm.models.machine.fused.library import processor
 from tasks.fields import Many, Positive, Seed
 
 KINDS: dict[str, Callable[[Asked], Measured]] = {"steps": steps.measure, "solved": solved.measure, "growth": growth.measure}
@@ -62,7 +62,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     asked = Asked(repeats, limit, seed, rival, dnc)
 
     console = Console(highlight=False, soft_wrap=True)
-    here = {"processor": processor(), "cores": os.cpu_count(), "torch": torch.__version__, "threads": threads}
+    here = {"processor": processor("model name"), "cores": os.cpu_count(), "torch": torch.__version__, "threads": threads}
     report: dict[str, Any] = {"machine": here, "gflops": {}, "load": {}}
     for name in (name for name in KINDS if name in asked_rows):
         with console.status(f"measuring {name}"):
@@ -77,15 +77,6 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             console.print(f"left out: {note}", markup=False)
     if output is not None:
         runs.put("json", output, (json.dumps(report, indent=2) + "\n").encode())
-
-
-def processor() -> str:
-    """What the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

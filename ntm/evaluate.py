@@ -68,6 +68,12 @@ def table(title: str, results: list[Result]) -> Table:
     return shown
 
 
+def tell_damaged(console: Console, loaded: runs.Loaded) -> None:
+    """A line for each file that was passed over."""
+    for reason in loaded.damaged:
+        console.print(f"damaged: {reason}", highlight=False, soft_wrap=True, markup=False)
+
+
 @command("evaluate")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, then evaluate length by length; files are written only at the end."""
@@ -92,8 +98,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
 
     results = []
     console = Console()
-    for reason in loaded.damaged:
-        console.print(f"damaged: {reason}", highlight=False, soft_wrap=True, markup=False)
+    tell_damaged(console, loaded)
     name = raw["task"]["name"]
     with console.status("evaluating") as status:
         for length in lengths:

@@ -23,7 +23,7 @@ from ntm import files, runs, sizes
 from ntm.command import command
 from ntm.config import Config, build, name_of, parse, plain
 from ntm.errors import UserError
-from ntm.evaluate import evaluate, rows_of, table
+from ntm.evaluate import evaluate, rows_of, table, tell_damaged
 from ntm.models.base import EAGER
 from ntm.resuming import resumed
 from ntm.training import processes
@@ -47,7 +47,7 @@ def check(config: Config) -> None:
         raise UserError("trainer.accelerator=gpu: torch finds no GPU here; allowed: auto, cpu")
     if device_of(config) == "gpu" and trainer.backend == "fused":
         raise UserError("trainer.backend=fused: it is for the CPU; allowed: auto, eager, or trainer.accelerator=cpu")
-    if gpus and trainer.accelerator != "cpu" and trainer.devices > gpus:
+    if device_of(config) == "gpu" and trainer.devices > gpus:
         raise UserError(f"trainer.devices={trainer.devices}: torch finds {gpus} GPU(s) here; allowed: at most that")
     for key, rows in (("batch_size", trainer.batch_size), ("val_sequences", trainer.val_sequences)):
         if rows < trainer.processes:
@@ -262,8 +262,7 @@ def build_trainer(config: Config, cluster: ClusterEnvironment, folder: Path | No
 def tell_results(console: Console, folder: Path, solved: bool) -> None:
     """Errors of the best checkpoint by length, beyond the trained ones too, and what to type next."""
     best = runs.read("run", folder / runs.BEST)
-    for reason in best.damaged:
-        console.print(f"damaged: {reason}", highlight=False, soft_wrap=True, markup=False)
+    tell_damaged(console, best)
     config, task = best.config, best.config.task
     results = [evaluate(best.model, task, n, config.trainer.val_sequences) for n in task.test_lengths]
     console.print(table(f"errors by length, trained on at most {task.lengths[1]}, {best.path}", results))

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from ntm import NTM, Tape
 from ntm.models.machine.access import Start
 from ntm.models.machine.fused import whole
-from ntm.models.recurrent import unroll
+from ntm.models.recurrent import run, saying, unroll
 
 pytestmark = needs_library
 
@@ -244,8 +244,7 @@ def test_how_blurred_heads_are_and_its_gradient(some, monkeypatch, kept):
     for backend in ("eager", "fused"):
         some.use(backend)
         first = some.cell.initial_state(18)
-        made = some.cell.whole(some.output, x, None, first, noise, blur=True)
-        said = torch.stack(unroll(some.cell, some.say_and_blur, x, first, noise).said, 1) if made is None else made[0]
+        said, _ = run(some.cell, some.output, x, None, first, noise, blur=True)
         loss = (said * numbers(*said.shape)).sum()
         found[backend] = [said, *torch.autograd.grad(loss, list(some.parameters()), allow_unused=True)]
     for ours, theirs in zip(found["fused"], found["eager"], strict=True):
@@ -257,4 +256,7 @@ def test_how_blurred_heads_are_and_its_gradient(some, monkeypatch, kept):
 def recorded_weights(net, x, noise):
     """Of every head after every tick: [B T H N]."""
     first = net.cell.initial_state(len(x))
-    return torch.stack([tick.state.access.weights for tick in unroll(net.cell, net.say, x, first, noise, record=True).ticks], 1)
+    return torch.stack(
+        [tick.state.access.weights for tick in unroll(net.cell, saying(net.cell, net.output), x, first, noise, record=True).ticks],
+        1,
+    )

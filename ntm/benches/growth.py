@@ -5,6 +5,7 @@ The machine is copy's, as shipped but for what grows, on random bits.
 
 import math
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -72,8 +73,7 @@ def upper(points: Sequence[Any]) -> Sequence[Any]:
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     """The slope of the logarithms by least squares, over the upper half."""
     x, y = ([math.log(number) for number in upper(numbers)] for numbers in (sizes, values))
-    middle, level = sum(x) / len(x), sum(y) / len(y)
-    return sum((a - middle) * (b - level) for a, b in zip(x, y)) / sum((a - middle) ** 2 for a in x)
+    return statistics.linear_regression(x, y).slope
 
 
 def taken_by(ticks: int) -> int:

@@ -112,6 +112,27 @@ def unroll(
     return Unrolled(said, state, ticks)
 
 
+def saying(cell: Cell, output: nn.Module | None, blur: bool = False) -> Callable[[Tick], Tensor]:
+    """What is kept of a tick: what `output` makes of it (None: what the cell says), and with `blur` how blurred its heads are."""
+
+    def say(tick: Tick) -> Tensor:
+        said = tick.hidden if output is None else output(tick.hidden)
+        return torch.cat([said, cell.blur(tick.state)[:, None]], dim=-1) if blur else said
+
+    return say
+
+
+def run(
+    cell: Cell, output: nn.Linear | None, inputs: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None, blur: bool = False
+) -> tuple[Tensor, Any]:
+    """What is said [B T ...] and the last state: `Cell.whole`, or the loop where the cell has no faster way."""
+    whole = cell.whole(output, inputs, ticks, state, noise, blur)
+    if whole is not None:
+        return whole
+    made = unroll(cell, saying(cell, output, blur), inputs, state, noise)
+    return torch.stack(made.said, dim=1), made.state
+
+
 class Recurrent(Model):
     """A cell in the loop, and one linear layer from what it says to the logits."""
 
@@ -123,14 +144,6 @@ class Recurrent(Model):
         self.output = nn.Linear(cell.width, outputs)
         self.noise_width, self.focuses = cell.noise_width, cell.focuses
 
-    def say(self, tick: Tick) -> Tensor:
-        """Logits [B O] of a tick."""
-        return self.output(tick.hidden)
-
-    def say_and_blur(self, tick: Tick) -> Tensor:
-        """Logits [B O], and how blurred the heads are."""
-        return torch.cat([self.say(tick), self.cell.blur(tick.state)[:, None]], dim=-1)
-
     def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None, focus: float = 0.0) -> Learned:
         """As every model's; `focus` times the blur of the heads is added to the loss: its mean over a row's ticks, then over rows,
         each as heavy as in the loss.
@@ -138,11 +151,7 @@ class Recurrent(Model):
         if not focus:
             return super().learn(task, batch, mean_over, noise)
         first = self.cell.initial_state(len(batch.inputs))
-        whole = self.cell.whole(self.output, batch.inputs, batch.ticks, first, noise, blur=True)
-        if whole is None:
-            said = torch.stack(unroll(self.cell, self.say_and_blur, batch.inputs, first, noise).said, dim=1)
-        else:
-            said = whole[0]
+        said, _ = run(self.cell, self.output, batch.inputs, batch.ticks, first, noise, blur=True)
         logits, blur = said[..., :-1], said[..., -1]
         lasting = torch.arange(said.shape[1], device=said.device) < batch.ticks[:, None]
         heavy = batch.mask.sum(1) if mean_over == "bits" else torch.ones_like(batch.mask[:, 0])
@@ -153,12 +162,10 @@ class Recurrent(Model):
         """As every model's; silent ticks after the end of a sequence change none of its logits."""
         assert state is None or room is None, "room belongs to the beginning"
         first = self.cell.initial_state(len(inputs), room) if state is None else state
-        whole = None if record else self.cell.whole(self.output, inputs, ticks, first, noise)
-        if whole is not None:
-            return Output(*whole)
-        run = unroll(self.cell, self.say, inputs, first, noise, record)
-        signals = self.cell.signals(first, run.ticks) if record else ()
-        return Output(torch.stack(run.said, dim=1), run.state, signals)
+        if not record:
+            return Output(*run(self.cell, self.output, inputs, ticks, first, noise))
+        made = unroll(self.cell, saying(self.cell, self.output), inputs, first, noise, record)
+        return Output(torch.stack(made.said, dim=1), made.state, self.cell.signals(first, made.ticks))
 
     @property
     def recomputes(self) -> bool:
@@ -194,8 +201,4 @@ class Layer(nn.Module):
         if x.dim() != 3 or x.shape[-1] != self.inputs:
             raise ValueError(f"x has shape {list(x.shape)}; allowed: [B, T, {self.inputs}]")
         state = self.cell.initial_state(len(x)) if state is None else state
-        whole = self.cell.whole(None, x, None, state, None)
-        if whole is not None:
-            return whole
-        said, state, _ = unroll(self.cell, lambda tick: tick.hidden, x, state)
-        return torch.stack(said, dim=1), state
+        return run(self.cell, None, x, None, state, None)

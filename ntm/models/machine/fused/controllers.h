@@ -18,11 +18,11 @@ struct FeedForward : Controller<L> {
         }
         if (bits) this->layers.emplace_back(from, r, bits, widths.back(), -1);
     }
-    // The last layer is right before what is read; called when everything else of a tick has its place.
-    void place(Record& r, int reads) {
+    void place(Record& r, int reads) override {
         r.hidden = hidden.back() = r.take(this->layers[hidden.size() - 1].linear.outputs);
         r.state = r.reads = r.take(reads);
         reg = r.take(bits);
+        this->state = {{reg, bits}};
         if (bits) this->layers.back().x = r.hidden;
     }
     void tick(const L* before, L* after, const L* noise) const override {
@@ -69,9 +69,10 @@ struct LSTM : Controller<L> {
             this->layers.emplace_back(from, r, 4 * width, width, 0, true, this->layers.back().dy);
         }
     }
-    void place(Record& r, int reads) {
+    void place(Record& r, int reads) override {
         r.state = cells = r.take(count * width);
         said = r.take(count * width);
+        this->state = {{said, count * width}, {cells, count * width}};
         r.hidden = said + (count - 1) * width;
         r.reads = r.take(reads);
         for (int n = 0; n < count; n++) {

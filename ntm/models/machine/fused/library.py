@@ -79,18 +79,18 @@ def kept_in() -> Path | None:
 
 def name_of(command: list[str]) -> str:
     """How a library's name begins: it tells sources, flags, compiler and processor, any of which makes another one."""
-    told = [*FLAGS, *command, platform.platform(), platform.machine(), processor()]
+    told = [*FLAGS, *command, platform.platform(), platform.machine(), processor("flags", "Features")]
     told += [path.read_text() for path in sorted(SOURCES.iterdir()) if path.suffix in (".h", ".cpp")]
     return "step-" + hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
-def processor() -> str:
-    """What the processor can do, where that is told."""
+def processor(*names: str) -> str:
+    """What Linux says of the processor under the first of these names that it knows, or what Python does."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return next((line.partition(": ")[2] for line in lines if line.startswith(names)), platform.processor())
 
 
 def checksum(path: Path) -> str:

@@ -27,11 +27,6 @@ struct Arrays {
     T *dx, *const *dfirst, *dhome, *dweights;
 };
 
-// A part of a state: so many lanes from `at` on.
-struct Span {
-    int at, lanes;
-};
-
 template <class L>
 struct Machine {
     using T = typename L::Number;
@@ -45,46 +40,34 @@ struct Machine {
     std::vector<const Layer<L>*> layers;
     std::vector<Span> state;
     size_t lined_up = 0;  // lanes that gathering gradients takes
-    int slots, reads, hidden, bits, noise = 0, many, looks = 0;  // where heads' weights are
+    int reads, hidden, bits, noise;
 
     Machine(const Sizes& s, const T* const* weights, bool gradients) : sizes(s), parameters(weights, gradients) {
         std::vector<int> widths(s.hidden, s.hidden + s.layers), window(s.window, s.window + s.seen), control(s.control, s.control + s.flags);
-        slots = int(s.slots), hidden = widths.back(), bits = int(s.bits), record.inputs = int(s.inputs);
-        const int width = int(s.slot_width), moves = int(s.moves), readers = int(s.readers), writers = int(s.writers);
-        reads = s.tape ? readers * int(s.seen) * width : readers * width;
-        many = s.tape ? readers : readers + writers;
-        if (s.lstm) {
-            auto* made = new LSTM<L>(record, parameters, int(s.layers), hidden, reads);
-            controller.reset(made);
-            heads_of(s, width, moves, readers, writers, window, control);
-            made->place(record, reads);
-            state = {{made->said, int(s.layers) * hidden}, {made->cells, int(s.layers) * hidden}};
-        } else {
-            auto* made = new FeedForward<L>(record, parameters, widths, reads, bits);
-            controller.reset(made);
-            heads_of(s, width, moves, readers, writers, window, control);
-            made->place(record, reads);
-            state = {{made->reg, bits}};
-        }
-        noise = bits + (s.tape ? 2 * readers * width : 0);
-        int memory_at, channels = width;
-        if (s.tape) {
-            auto* made = static_cast<TapeHeads<L>*>(heads.get());
-            made->place(record);
-            looks = made->weights, memory_at = made->memory, channels = made->channels;
-        } else {
-            auto* made = static_cast<NTMHeads<L>*>(heads.get());
-            made->place(record);
-            looks = made->weights, memory_at = made->memory;
-        }
-        state.push_back({memory_at, slots * channels});
-        state.push_back({looks, many * slots});
+        hidden = widths.back(), bits = int(s.bits), record.inputs = int(s.inputs);
+        const int slots = int(s.slots), width = int(s.slot_width), moves = int(s.moves), readers = int(s.readers), writers = int(s.writers);
+        reads = readers * width * (s.tape ? int(s.seen) : 1);
+        if (s.lstm)
+            controller.reset(new LSTM<L>(record, parameters, int(s.layers), hidden, reads));
+        else
+            controller.reset(new FeedForward<L>(record, parameters, widths, reads, bits));
+        if (s.tape)
+            heads.reset(new TapeHeads<L>(record, parameters, slots, width, moves, readers, s.separate, window, control, hidden));
+        else
+            heads.reset(new NTMHeads<L>(record, parameters, slots, width, moves, readers, writers, hidden));
+        controller->place(record, reads);
+        heads->place(record);
+        noise = bits + heads->noise;
+        state = controller->state;
+        state.push_back({heads->memory, slots * heads->channels});
+        state.push_back(looks());
         state.push_back({record.reads, reads});
         if (s.outputs) output.emplace_back(parameters, record, int(s.outputs), hidden + reads, record.hidden);
         for (const std::deque<Layer<L>>* some : {&std::as_const(controller->layers), &std::as_const(heads->layers), &std::as_const(output)})
             for (const Layer<L>& layer : *some) layers.push_back(&layer), lined_up = std::max(lined_up, layer.scratch(WINDOW));
         record.size |= 1, record.gradients |= 1;  // an even stride would use few of a cache's sets
     }
+    Span looks() const { return {heads->weights, heads->heads * heads->slots}; }  // the heads' weights
     size_t state_size() const { return record.size - record.state; }
     int said() const { return sizes.outputs ? int(sizes.outputs + sizes.blur) : hidden + reads; }
     int segment() const { return int(std::min(sizes.segment, sizes.ticks)); }
@@ -93,13 +76,6 @@ struct Machine {
     // Lanes that are kept of a chunk: every record, or the state at the beginning of every segment.
     size_t kept() const { return segments() == 1 ? (sizes.ticks + 1) * size_t(record.size) : segments() * state_size(); }
 
-   private:
-    void heads_of(const Sizes& s, int width, int moves, int readers, int writers, std::vector<int>& window, std::vector<int>& control) {
-        if (s.tape)
-            heads.reset(new TapeHeads<L>(record, parameters, slots, width, moves, readers, s.separate, window, control, hidden));
-        else
-            heads.reset(new NTMHeads<L>(record, parameters, slots, width, moves, readers, writers, hidden));
-    }
 };
 
 // Some rows of a batch in lanes; lanes without a row of their own have the first one's numbers, and no gradient. It lasts as long as
@@ -114,7 +90,7 @@ struct Chunk {
 
     Chunk(const Machine<L>& m, const Arrays<T>& a, int64_t number)
         : machine(m), arrays(a), rows(std::min<int64_t>(L::rows, m.sizes.batch - number * L::rows)), ticks(m.sizes.ticks),
-          home(m.many * m.slots), scratch(m.heads->scratch), noise(m.noise), buffer(m.said()) {
+          home(m.looks().lanes), scratch(m.heads->scratch), noise(m.noise), buffer(m.said()) {
         for (int r = 0; r < L::rows; r++) {
             const int64_t place = number * L::rows + (r < rows ? r : 0);
             row[r] = m.sizes.order ? m.sizes.order[place] : place;
@@ -162,9 +138,10 @@ struct Chunk {
         const L* said = after + machine.record.hidden;
         if (!machine.output.empty()) machine.output[0].linear.apply(said, buffer.data()), said = buffer.data();
         if (machine.sizes.blur) {  // machine.py's
+            const L* weights = after + machine.looks().at;
             L sum(T(0));
-            for (int i = 0; i < machine.many * machine.slots; i++) sum += after[machine.looks + i] * after[machine.looks + i];
-            buffer.back() = T(1) - (T(1) / machine.many) * sum;
+            for (int i = 0; i < machine.looks().lanes; i++) sum += weights[i] * weights[i];
+            buffer.back() = T(1) - (T(1) / machine.heads->heads) * sum;
         }
         scatter(said, machine.said(), arrays.said, machine.sizes.ticks * machine.said(), t * machine.said());
     }
@@ -244,8 +221,9 @@ struct Chunk {
             output.linear.back_and_add(to, dhidden);
         }
         if (machine.sizes.blur) {
-            const L d = T(-2) / machine.many * to[said - 1];
-            for (int i = 0; i < machine.many * machine.slots; i++) ds[machine.looks + i] += d * after[machine.looks + i];
+            const L d = T(-2) / machine.heads->heads * to[said - 1], *weights = after + machine.looks().at;
+            L* dweights = ds + machine.looks().at;
+            for (int i = 0; i < machine.looks().lanes; i++) dweights[i] += d * weights[i];
         }
         add(dhidden + machine.hidden, ds + record.reads, reads);
         clear(dgiven, inputs + reads + machine.bits);

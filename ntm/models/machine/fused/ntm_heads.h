@@ -1,6 +1,6 @@
 // The heads of ntm_heads.py, forth and back: they address by content and location, then write, then read.
 #pragma once
-#include "addressing.h"
+#include "heads.h"
 
 template <class T>
 constexpr T NORM_EPSILON = T(1e-6);
@@ -8,15 +8,14 @@ constexpr T NORM_EPSILON = T(1e-6);
 template <class L>
 struct NTMHeads : Heads<L> {
     using T = typename L::Number;
-    const Record& record;
-    Move<L> move;
-    int slots, width, moves, readers, writers, heads;
-    int raw, asked, alike, focus, shifted, weights = 0, memory = 0, norms = 0;
+    using Base = Heads<L>;
+    using Base::heads, Base::memory, Base::move, Base::record, Base::slots, Base::weights, Base::width;
+    const int moves, readers, writers;
+    int raw, asked, alike, focus, shifted, norms = 0;
     int of_head, of_asked;  // lanes of each head: raw parameters; gate, strength, sharpening, root, key of length one, shift
 
     NTMHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int readers, int writers, int controller)
-        : record(r), move{slots, moves}, slots(slots), width(width), moves(moves), readers(readers), writers(writers) {
-        heads = readers + writers;
+        : Base(r, slots, width, moves, readers + writers, 1, 0), moves(moves), readers(readers), writers(writers) {
         of_head = 3 + width + moves, of_asked = 4 + width + moves;
         this->scratch = 3 * heads * slots + 2 * slots + heads * of_asked + (2 * writers + readers + 1) * width + writers;
         raw = r.take(heads * of_head + 2 * writers * width);
@@ -25,8 +24,9 @@ struct NTMHeads : Heads<L> {
         this->layers.emplace_back(from, r, heads * of_head, controller, 0);
         this->layers.emplace_back(from, r, 2 * writers * width, controller, 0);
     }
-    void place(Record& r) {
-        weights = r.take(heads * slots), memory = r.take(slots * width), norms = r.take(slots);
+    void place(Record& r) override {
+        Base::place(r);
+        norms = r.take(slots);
         for (Layer<L>& layer : this->layers) layer.x = r.hidden;
     }
     void begin(L* first) const override {

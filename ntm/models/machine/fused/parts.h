@@ -1,4 +1,4 @@
-// What controllers and heads have in common: a tick's record, linear layers that know their place in it, and two interfaces.
+// What controllers and heads have in common: a tick's record, linear layers that know their place in it, and the controllers' interface.
 #pragma once
 #include <deque>
 
@@ -69,22 +69,21 @@ struct Part {
     virtual ~Part() = default;
 };
 
+// A part of a state: so many lanes from `at` on.
+struct Span {
+    int at, lanes;
+};
+
 template <class L>
 struct Controller : Part<L> {
+    std::vector<Span> state;  // its own, in the order of controllers.py
+
+    // Called when everything else of a tick has its place: what it says is right before what is read, and its state beside that.
+    virtual void place(Record& record, int reads) = 0;
     // `noise` may be null.
     virtual void tick(const L* before, L* after, const L* noise) const = 0;
     // From dhidden, the gradient of what it says, which is used up; adds to `dgiven`.
     virtual void back(const L* before, const L* after, L* ds, L* dhidden, L* dy, L* dgiven) const = 0;
-};
-
-template <class L>
-struct Heads : Part<L> {
-    int scratch = 0;  // lanes that a tick and its way back need beside the records
-    // What belongs to a state that was handed in, beside memory and weights.
-    virtual void begin(L* record) const {}
-    virtual void tick(const L* before, L* after, const L* home, const L* noise, L* scratch) const = 0;
-    // Adds to dhidden, to dx where it is looked at, and to dhome.
-    virtual void back(const L* before, const L* after, const L* home, L* ds, L* dhidden, L* dy, L* dx, L* dhome, L* scratch) const = 0;
 };
 
 template <class L>

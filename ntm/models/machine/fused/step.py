@@ -52,7 +52,7 @@ class Call(NamedTuple):
 
     sizes: Sizes
     lanes: str  # of library.LANES
-    keep: bool  # for a way back
+    kept: int  # numbers that are kept for a way back; 0: there is none
     states: int  # parts of the state
     loop: Callable[..., tuple[Tensor, ...]]  # the same by the loop: from what `Step` takes to what it makes
 
@@ -60,6 +60,12 @@ class Call(NamedTuple):
 def at(tensors: Sequence[Tensor | None]) -> Any:
     """Where tensors are, as C's array."""
     return (ctypes.c_void_p * len(tensors))(*(None if t is None else t.data_ptr() for t in tensors))
+
+
+def given(x: Tensor, noise: Tensor | None, home: Tensor, first: Sequence[Tensor], weights: Sequence[Tensor]) -> Arrays:
+    """What either way takes."""
+    places = {name: None if t is None else t.data_ptr() for name, t in (("x", x), ("noise", noise), ("home", home))}
+    return Arrays(**places, first=at(first), weights=at(weights))
 
 
 class Step(torch.autograd.Function):
@@ -71,12 +77,12 @@ class Step(torch.autograd.Function):
         outputs = (call.sizes.outputs or call.sizes.hidden[call.sizes.layers - 1] + first[-1].shape[1]) + call.sizes.blur
         said = x.new_empty(*x.shape[:2], outputs)
         last = [torch.empty_like(part) for part in first]
-        kept = x.new_empty(kept_numbers(call.lanes, call.sizes)) if call.keep else None
-        arrays = Arrays(x=x.data_ptr(), noise=None if noise is None else noise.data_ptr(), weights=at(weights), first=at(first))
-        arrays.home, arrays.said, arrays.last = home.data_ptr(), said.data_ptr(), at(last)
+        kept = x.new_empty(call.kept) if call.kept else None
+        arrays = given(x, noise, home, first, weights)
+        arrays.said, arrays.last = said.data_ptr(), at(last)
         arrays.kept = None if kept is None else kept.data_ptr()
         run(call, arrays, back=False)
-        if call.keep:
+        if kept is not None:
             ctx.call = call
             ctx.save_for_backward(x, noise, home, kept, *rest)
             ctx.set_materialize_grads(False)
@@ -95,8 +101,8 @@ class Step(torch.autograd.Function):
         dx, dhome = (torch.empty_like(t) if needed else None for t, needed in ((x, needs[0]), (home, needs[2])))
         dfirst = [torch.empty_like(part) if needed else None for part, needed in zip(first, needs[3:])]
         dweights = x.new_zeros(sum(w.numel() for w in weights))
-        arrays = Arrays(x=x.data_ptr(), noise=None if noise is None else noise.data_ptr(), weights=at(weights), first=at(first))
-        arrays.home, arrays.kept, arrays.dlast, arrays.dfirst = home.data_ptr(), kept.data_ptr(), at(dlast), at(dfirst)
+        arrays = given(x, noise, home, first, weights)
+        arrays.kept, arrays.dlast, arrays.dfirst = kept.data_ptr(), at(dlast), at(dfirst)
         arrays.dsaid, arrays.dx, arrays.dhome = (None if t is None else t.data_ptr() for t in (dsaid, dx, dhome))
         arrays.dweights = dweights.data_ptr()
         run(call, arrays, back=True)

@@ -1,21 +1,21 @@
 // The heads of tape_heads.py, forth and back: they write where they last read, move, and read where they arrived.
 #pragma once
-#include "addressing.h"
+#include "heads.h"
 
 template <class L>
 struct TapeHeads : Heads<L> {
     using T = typename L::Number;
-    const Record& record;
-    Move<L> move;
-    int slots, width, moves, heads, tapes, channels;
-    std::vector<int> window, control;  // offsets of the slots seen; input channels that move the heads, none: what the controller says
-    int raw, asked, shifted, source = 0, weights = 0, memory = 0;
+    using Base = Heads<L>;
+    using Base::channels, Base::heads, Base::memory, Base::move, Base::record, Base::slots, Base::weights, Base::width;
+    const int moves, tapes;
+    const std::vector<int> window, control;  // offsets of the slots seen; input channels that move the heads, none: what the controller says
+    int raw, asked, shifted, source = 0;
     int of_head, of_written;  // where what is written begins among the raw parameters
 
     TapeHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int heads, bool separate, std::vector<int> window,
               std::vector<int> control, int controller)
-        : record(r), move{slots, moves}, slots(slots), width(width), moves(moves), heads(heads), window(window), control(control) {
-        tapes = separate ? heads : 1, channels = tapes * width;
+        : Base(r, slots, width, moves, heads, separate ? heads : 1, 2 * heads * width), moves(moves), tapes(separate ? heads : 1),
+          window(window), control(control) {
         of_head = 2 + moves, of_written = heads * of_head;
         this->scratch = heads * slots + 2 * slots + heads * (of_head + 2 * width) + heads + int(control.size());
         raw = r.take(of_written + heads * 2 * width);
@@ -25,8 +25,8 @@ struct TapeHeads : Heads<L> {
         this->layers.emplace_back(from, r, of_written, control.empty() ? controller : int(control.size()), source);
         this->layers.emplace_back(from, r, heads * 2 * width, controller, 0);
     }
-    void place(Record& r) {
-        weights = r.take(heads * slots), memory = r.take(slots * channels);
+    void place(Record& r) override {
+        Base::place(r);
         this->layers[1].x = r.hidden;
         if (control.empty()) this->layers[0].x = r.hidden;
     }

@@ -18,7 +18,7 @@ from ntm.models.machine.fused.library import USUAL, NoLibraryError, load
 from ntm.models.machine.fused.step import MOST_KEPT, Call, Sizes, Step, counts, kept_numbers
 from ntm.models.machine.ntm_heads import NTMHeads
 from ntm.models.machine.tape_heads import TapeHeads
-from ntm.models.recurrent import Tick, unroll
+from ntm.models.recurrent import saying, unroll
 
 MOST_STATE = 2**29
 """Numbers of a row's memory and heads that the library counts in C's int."""
@@ -133,24 +133,16 @@ def parts_of(controller: RegisterState | LSTMState, access: HeadsState, reads: T
 def sizes_of(controller: FeedForward | LSTM, access: NTMHeads | TapeHeads, x: Tensor, slots: int, outputs: int) -> Sizes:
     """A machine and a run's sizes, all records of it kept."""
     sizes = Sizes(batch=x.shape[0], ticks=x.shape[1], inputs=x.shape[2], outputs=outputs, slots=slots)
-    sizes.slot_width, sizes.moves, sizes.segment, sizes.threads = (
-        access.slot_width,
-        access.shift_width,
-        x.shape[1],
-        torch.get_num_threads(),
-    )
+    sizes.slot_width, sizes.moves = access.slot_width, access.shift_width
+    sizes.segment, sizes.threads = x.shape[1], torch.get_num_threads()
     hidden = widths_of(controller)
     sizes.layers, sizes.hidden = len(hidden), counts(hidden)
     sizes.lstm, sizes.bits = int(isinstance(controller, LSTM)), controller.noise_width
     if isinstance(access, TapeHeads):
         control = [channel % x.shape[2] for channel in access.control or ()]
         sizes.tape, sizes.readers, sizes.separate = 1, access.heads, int(access.tapes > 1)
-        sizes.seen, sizes.window, sizes.flags, sizes.control = (
-            len(access.window),
-            counts(access.window),
-            len(control),
-            counts(control),
-        )
+        sizes.seen, sizes.window = len(access.window), counts(access.window)
+        sizes.flags, sizes.control = len(control), counts(control)
     else:
         sizes.readers, sizes.writers = access.readers, access.writers
     return sizes
@@ -179,12 +171,8 @@ class Loop(nn.Module):
         self.names = [names[id(w)] for w in weights_of(machine.controller, machine.access, output)]
 
     def forward(self, x: Tensor, noise: Tensor | None, state: Any) -> tuple[Tensor, ...]:
-        run = unroll(self.machine, self.say, x, state, noise)
+        run = unroll(self.machine, saying(self.machine, self.output, self.blur), x, state, noise)
         return torch.stack(run.said, 1), *parts_of(*run.state)
-
-    def say(self, tick: Tick) -> Tensor:
-        said = self.output(tick.hidden)
-        return torch.cat([said, self.machine.blur(tick.state)[:, None]], -1) if self.blur else said
 
 
 def run(
@@ -207,9 +195,12 @@ def run(
     lanes = lanes_of(x)
     taken = [x.contiguous(), None if noise is None else noise.contiguous(), heads.home.contiguous(), *first]
     taken += [w.contiguous() for w in weights]
-    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in taken)
-    if keep and kept_numbers(lanes, sizes) * x.element_size() > MOST_KEPT:
-        sizes.segment = math.isqrt(x.shape[1] - 1) + 1
+    kept = 0
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in taken):
+        kept = kept_numbers(lanes, sizes)
+        if kept * x.element_size() > MOST_KEPT:
+            sizes.segment = math.isqrt(x.shape[1] - 1) + 1
+            kept = kept_numbers(lanes, sizes)
 
     def made(parts: Sequence[Tensor], home: Tensor) -> tuple:
         *of_controller, memory, where, reads = parts
@@ -220,5 +211,5 @@ def run(
         named = dict(zip(whole.names, rest[len(first) :], strict=True))
         return torch.func.functional_call(whole, named, (x, noise, made(rest[: len(first)], home)))
 
-    said, *last = Step.apply(Call(sizes, lanes, keep, len(first), loop), *taken)
+    said, *last = Step.apply(Call(sizes, lanes, kept, len(first), loop), *taken)
     return said, made(last, heads.home)
