@@ -18,11 +18,12 @@ from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Task
-from tasks.binary_add import bits, number, operand, rows_of_bits
+from tasks.base import Batch, Task
+from tasks.binary_add import number, operand, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
 
 
@@ -69,23 +70,27 @@ class BinaryMul(Task):
         return replace(self, sweeps=stage)
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        a, b = operand(random, length), operand(random, length)
-        load = np.stack([bits(a, length), np.ones(length), np.zeros(length)], axis=1)
-        sweeps = min(2 * length, self.sweeps or 2 * length)
-        inputs = np.zeros((sweeps, length + 2, 3))
-        inputs[:, :, 0] = bits(b, sweeps)[:, None]
-        inputs[:, 0, 2] = 1
-        targets, mask = np.zeros((2, sweeps, length + 2))
-        targets[:, 2:] = rows_of_bits((a * (b % (1 << sweep + 1)) >> sweep for sweep in range(sweeps)), length)
-        mask[:, 2:] = 1
+        inputs, targets, mask, _ = self.draw(random, [length], split)
+        return inputs[0].numpy(), targets[0].numpy(), mask[0].numpy()
+
+    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
+        size, length = len(lengths), lengths[0]
+        # Python's integers, in arrays of objects: of any length.
+        a, b = np.array([(operand(random, length), operand(random, length)) for _ in lengths], dtype=object).T
+        sweep = np.arange(min(2 * length, self.sweeps or 2 * length), dtype=object)
+        inputs = np.zeros((size, self.ticks(length), 3), np.float32)
+        targets, mask = np.zeros((2, size, self.ticks(length), 1), np.float32)
+        inputs[:, :length, 0], inputs[:, :length, 1] = rows_of_bits(a, length), 1
+        sweeps, answers, due = (part[:, length:].reshape(size, len(sweep), length + 2, -1) for part in (inputs, targets, mask))
+        sweeps[..., 0] = rows_of_bits(b, len(sweep))[:, :, None]
+        sweeps[:, :, 0, 2] = 1
+        partial = a[:, None] * (b[:, None] % (1 << sweep + 1)) >> sweep
+        answers[:, :, 2:, 0] = rows_of_bits(partial.flatten(), length).reshape(size, len(sweep), length)
+        due[:, :, 2:] = 1
         if self.supervision == "product" or split != "train":
-            mask[:, 3:] = 0
-        before = np.zeros(length)
-        return (
-            np.concatenate([load, inputs.reshape(-1, 3)]),
-            np.append(before, targets)[:, None],
-            np.append(before, mask),
-        )
+            due[:, :, 3:] = 0
+        ticks = torch.full((size,), self.ticks(length))
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), torch.from_numpy(mask[..., 0]), ticks)
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, 1].sum())

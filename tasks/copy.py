@@ -9,10 +9,11 @@ Width 3, length 2, the vectors 101 and 011; the fourth input channel is the deli
 """
 
 import numpy as np
+import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Task, text
+from tasks.base import Batch, Task, text
 from tasks.fields import STRICT, Count, Counts, Fraction, Range
 
 
@@ -47,15 +48,30 @@ class Copy(Task):
         return 2 * length + 1
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        vectors = random.integers(0, 2, (length, self.width))
-        if split == "train":
-            mixed = random.random((length, 1)) < self.mixed_density
-            drawn = random.random(vectors.shape) < random.random((length, 1))
-            vectors = np.where(mixed, drawn, vectors)
-        inputs, targets = (np.zeros((2 * length + 1, width), np.float32) for width in (self.inputs, self.width))
-        inputs[:length, : self.width] = targets[length + 1 :] = vectors
-        inputs[length, self.width] = 1
-        return inputs, targets, np.arange(2 * length + 1) > length
+        inputs, targets, mask, _ = self.draw(random, [length], split)
+        return inputs[0].numpy(), targets[0].numpy(), mask[0].numpy()
+
+    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
+        vectors, ends = self.vectors(random, lengths, split), np.array(lengths)[:, None]
+        tick = np.arange(2 * max(lengths) + 1)
+        inputs, targets = (np.zeros((len(lengths), len(tick), width), np.float32) for width in (self.inputs, self.width))
+        mask = (tick > ends) & (tick <= 2 * ends)
+        inputs[tick < ends, : self.width] = targets[mask] = vectors
+        inputs[tick == ends, self.width] = 1
+        columns = (torch.from_numpy(column) for column in (inputs, targets, mask.astype(np.float32), 2 * ends[:, 0] + 1))
+        return Batch(*columns)
+
+    def vectors(self, random: np.random.Generator, lengths: list[int], split: str) -> np.ndarray:
+        """The vectors of all rows, one after another: [sum of lengths, width]."""
+        if split != "train":
+            return np.concatenate([random.integers(0, 2, (length, self.width)) for length in lengths])
+        drawn = []
+        for length in lengths:
+            uniform = random.integers(0, 2, (length, self.width))
+            mixed, ones, density = random.random((length, 1)), random.random((length, self.width)), random.random((length, 1))
+            drawn.append((uniform, mixed, ones, density))
+        uniform, mixed, ones, density = (np.concatenate(part) for part in zip(*drawn))
+        return np.where(mixed < self.mixed_density, ones < density, uniform)
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, self.width].argmax())
