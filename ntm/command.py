@@ -6,17 +6,19 @@ import os
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, NoReturn
 from unittest import mock
 
 import hydra
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
+from hydra.core.utils import JobReturn, filter_overrides
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
@@ -24,6 +26,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from ntm.config import SHORT
 from ntm.ends import Ended, watch
 from ntm.errors import UserError
+from ntm.sweep import named, together
 from ntm.words import ALLOWED, CONFIG_DIR, TEXTS, sweeps
 
 LONGEST = 1000
@@ -34,12 +37,12 @@ RUNS = 1000
 
 
 def command(
-    name: str, check: Callable[[Iterable[dict[str, Any]]], object] | None = None
+    name: str, check: Callable[[Iterable[dict[str, Any]]], int] | None = None
 ) -> Callable[[Callable[[dict[str, Any], list[str]], None]], Callable[[], None]]:
     """Decorate `body(values, overrides)` to be run with `configs/<name>.yaml` and the command line's overrides.
 
-    `values` is the composed configuration as plain dicts and lists. `check([values, ...])` raises UserError where one of the
-    runs of a sweep could not even begin; a command without it sweeps over nothing.
+    `values` is the composed configuration as plain dicts and lists. `check([values, ...])` says how many runs of a
+    sweep go at once, and raises UserError where one could not even begin; a command without it sweeps over nothing.
     """
 
     def decorate(body: Callable[[dict[str, Any], list[str]], None]) -> Callable[[], None]:
@@ -79,7 +82,9 @@ def command(
                     patched.enter_context(mock.patch.object(ArgumentParser, "parse_args", ArgumentParser.parse_intermixed_args))
                     if sweeps(check is not None):  # commas list values to sweep over
                         assert check is not None
-                        check(runs_of_sweep(name))
+                        number = check(runs_of_sweep(name))
+                        if number > 1:  # otherwise they go one after the other, in this process
+                            patched.enter_context(mock.patch.object(BasicLauncher, "launch", launcher(name, number)))
                     else:
                         sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
                     composed()
@@ -142,6 +147,27 @@ def runs_of_sweep(name: str) -> Iterator[dict[str, Any]]:
         values = defaults(name, line)
         refuse_other_keys(line, values, name)
         yield values
+
+
+def launcher(name: str, number: int) -> Callable[..., list[JobReturn]]:
+    """What Hydra's sweeper launches runs with: `number` at once, each a process of its own."""
+    own_folder = get_args_parser().parse_args().config_dir
+
+    def launch(_: BasicLauncher, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        beside = [] if own_folder is None else ["--config-dir", own_folder]
+        lines = [[*beside, *map(typed, filter_overrides(overrides))] for overrides in job_overrides]
+        together(name, named(lines), number)
+        return []
+
+    return launch
+
+
+def typed(word: str) -> str:
+    """A word of a sweep as it would be typed for one run: a text of ours without Hydra's quotes."""
+    key, _, value = word.partition("=")
+    if key not in TEXTS or value in ("", "null"):
+        return word
+    return f"{key}={OverridesParser.create().parse_override(word).value()}"
 
 
 def quoted(word: str) -> str:

@@ -6,10 +6,15 @@ Signals belong to the whole process, so this is the one module with a state of i
 import os
 import signal
 import sys
+import threading
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+PARENT = "NTM_STDIN_IS_PARENT"
+"""Variable of the environment by which a sweep tells its runs that the other end of their stdin is its own."""
 
 
 class Ended(BaseException):
@@ -67,6 +72,15 @@ def leave_at_once(name: str) -> None:
 
     for number in NAMES:
         signal.signal(number, leave)
+    if PARENT in os.environ:
+        threading.Thread(target=with_parent, daemon=True).start()
+
+
+def with_parent() -> None:
+    """When the sweep is gone that this run is one of, even by kill -9, end as by SIGTERM."""
+    with suppress(OSError):
+        os.read(0, 1)  # nothing is ever written to it; sys.stdin would have a lock, and an interpreter that ends wants it
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def too_late() -> None:

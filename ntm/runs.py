@@ -22,8 +22,9 @@ from tasks import Task
 
 ROOT = Path("checkpoints")
 
-RUN_KEYS = ("run_dir", "resume")
-"""Keys of ntm.train that say where a run is, not what it is."""
+PLACES = ("run_dir", "resume")
+RUN_KEYS = (*PLACES, "at_once")
+"""Keys of ntm.train that say where a run is, and with how many others, not what it is."""
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 NAMES = {
@@ -52,18 +53,28 @@ class Loaded(NamedTuple):
 
 def new_folder(task: str, run_dir: str | None) -> Path:
     """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""
-    if run_dir is None:
-        return take("run_dir", unused(ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")), "a new folder")
-    return take("run_dir", Path(run_dir), f"a new folder, or resume={run_dir} to continue")
+    if run_dir is not None:
+        return take("run_dir", Path(run_dir), f"a new folder, or resume={run_dir} to continue")
+    dated = ROOT / task / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    while True:
+        folder = unused(dated)
+        try:
+            return take("run_dir", folder, "a new folder", new=True)
+        except UserError:
+            if not folder.exists():  # otherwise a run that began in the same second was quicker
+                raise
 
 
-def take(key: str, folder: Path, allowed: str) -> Path:
-    """The folder, made if it is not there; raises UserError, naming `key`, where it is not empty or cannot be written to."""
+def take(key: str, folder: Path, allowed: str, new: bool = False) -> Path:
+    """The folder, made if it is not there; raises UserError, naming `key`, where it is not empty or cannot be written to.
+
+    Of several processes that want a `new` one, one gets it.
+    """
     check_free(key, folder, allowed)
     folder = Path(os.path.normpath(folder))  # a/../b would make a as well
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=not made)
+        folder.mkdir(parents=True, exist_ok=not made and not new)
         trial = folder / ".trial"
         trial.touch()
         trial.unlink()

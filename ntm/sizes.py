@@ -28,13 +28,14 @@ FEW = 64  # of memory, to see what a state takes
 FOREVER = 2**62  # bytes: more than torch can count
 
 
-def check_training(config: Config) -> None:
-    """Raise UserError, naming the largest sizes, where a run would need more memory than there is."""
+def check_training(config: Config) -> int:
+    """The bytes that a run needs, at least; raises UserError, naming the largest sizes, where that is more than there is."""
     task, trainer = config.task, config.trainer
     with torch.device("meta"):
         model = counted(lambda: build(config))
         weights = sum(p.numel() for p in model.parameters()) if isinstance(model, Model) else FOREVER
-        refuse(largest(config), "weights, gradients, moments and copies need", 7 * NUMBER * weights)
+        held = 7 * NUMBER * weights
+        refuse(largest(config), "weights, gradients, moments and copies need", held)
         stages = config.curriculum.stages
         longest = (task.staged(stages[-1]) if stages else task).lengths[1]
         ticks = task.ticks(longest)
@@ -45,10 +46,12 @@ def check_training(config: Config) -> None:
         refuse(largest(config), "an update needs", update)
         judged = max(task.val_lengths)
         key = f"trainer.val_sequences={trainer.val_sequences}, task.val_lengths={shortened(task.val_lengths)}"
-        refuse(key, "a validation needs", run_bytes(model, task, trainer.val_sequences, judged, None))
+        validation = run_bytes(model, task, trainer.val_sequences, judged, None)
+        refuse(key, "a validation needs", validation)
         if task.probe_length > judged:
             refuse(f"task.probe_length={task.probe_length}", "it needs", run_bytes(model, task, 1, task.probe_length, None))
     refuse(f"trainer.devices={trainer.devices}", "these need", PROCESS * (trainer.devices - 1))
+    return held + max(update, validation)
 
 
 def check_run(model: Model, task: Task, key: str, rows: int, length: int, room: int | None) -> None:

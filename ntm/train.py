@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import ClusterEnvironment
 from rich.console import Console
 
-from ntm import files, runs, sizes
+from ntm import files, runs, sizes, sweep
 from ntm.command import command
 from ntm.config import Config, build, name_of, parse, plain
 from ntm.errors import UserError
@@ -36,11 +36,12 @@ from ntm.views.callbacks import Bar, Probe
 
 def parsed(values: dict[str, Any]) -> Config:
     """The configuration that the command line means; raises UserError."""
+    sweep.check(values[sweep.KEY])
     return parse({key: value for key, value in values.items() if key not in runs.RUN_KEYS})
 
 
-def check(config: Config) -> None:
-    """Raise UserError where a run could not begin on this machine."""
+def check(config: Config) -> int:
+    """The bytes of memory that a run needs, at least; raises UserError where it could not begin on this machine."""
     trainer = config.trainer
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if trainer.accelerator == "gpu" and not gpus:
@@ -56,21 +57,25 @@ def check(config: Config) -> None:
     if trainer.processes > 1 and {"-m", "--multirun"} & set(sys.argv):
         told = f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}"
         raise UserError(f"{told}: the runs of a sweep (-m) are of one process each; allowed: 1, 1")
-    sizes.check_training(config)
+    needed = sizes.check_training(config)
     longest = max(config.task.test_lengths)
     rows = rows_of(config.task, longest, trainer.val_sequences)
     with torch.device("meta"):
         sizes.check_run(build(config), config.task, f"task.test_lengths={list(config.task.test_lengths)}", rows, longest, None)
+    return needed
 
 
-def check_sweep(runs_of_sweep: Iterable[dict[str, Any]]) -> None:
-    """Raise UserError where one of the runs of a sweep could not begin, or two of them would be in one folder."""
+def check_sweep(runs_of_sweep: Iterable[dict[str, Any]]) -> int:
+    """How many runs of a sweep go at once; raises UserError where one could not begin, or two would be in one folder."""
     taken: set[tuple[str, str]] = set()
+    asked, needs, threads, gpu = [], [], 1, False
     for values in runs_of_sweep:
         config = parsed(values)
         processes.environment(config.trainer)
-        check(config)
-        for key in runs.RUN_KEYS:
+        asked.append(values[sweep.KEY])
+        needs.append(check(config))
+        threads, gpu = max(threads, config.trainer.threads), gpu or device_of(config) == "gpu"
+        for key in runs.PLACES:
             if values[key] is None:
                 continue
             where = key, str(values[key])
@@ -81,6 +86,9 @@ def check_sweep(runs_of_sweep: Iterable[dict[str, Any]]) -> None:
             runs.check_free("run_dir", Path(str(values["run_dir"])), "a new folder")
         if values["resume"] is not None:
             runs.find("resume", str(values["resume"]), prefer=runs.LAST)
+    if len(set(asked)) > 1:
+        raise UserError(f"at_once={','.join(map(str, asked))}: it is the whole sweep's; allowed: one value")
+    return sweep.at_once(asked[0], needs, threads, gpu)
 
 
 @command("train", check_sweep)

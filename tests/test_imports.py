@@ -13,7 +13,7 @@ LAYERS = [  # a file may import from its own layer and from those above it in th
     ["ntm.models"],
     ["ntm.config"],
     ["ntm.training", "ntm.proofs", "ntm.runs", "ntm.sizes"],
-    ["ntm.views", "ntm.named", "ntm.resuming", "ntm.words"],
+    ["ntm.views", "ntm.named", "ntm.resuming", "ntm.words", "ntm.sweep"],
     ["ntm.command"],
     ["ntm.evaluate"],
     ["ntm.train", "ntm.turing", "ntm.certify"],
