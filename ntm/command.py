@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 from unittest import mock
 
 import hydra
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -31,6 +30,9 @@ from ntm.words import ALLOWED, CONFIG_DIR, TEXTS, sweeps
 
 LONGEST = 1000
 """Characters of the one line about a mistake."""
+
+LAUNCH = "hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch"
+"""What Hydra's own launcher does; by its name, for Hydra makes the class anew when it looks for plug-ins."""
 
 RUNS = 1000
 """Runs of one sweep: each is composed and checked before the first begins."""
@@ -84,7 +86,7 @@ def command(
                         assert check is not None
                         number = check(runs_of_sweep(name))
                         if number > 1:  # otherwise they go one after the other, in this process
-                            patched.enter_context(mock.patch.object(BasicLauncher, "launch", launcher(name, number)))
+                            patched.enter_context(mock.patch(LAUNCH, launcher(name, number)))
                     else:
                         sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
                     composed()
@@ -153,7 +155,7 @@ def launcher(name: str, number: int) -> Callable[..., list[JobReturn]]:
     """What Hydra's sweeper launches runs with: `number` at once, each a process of its own."""
     own_folder = get_args_parser().parse_args().config_dir
 
-    def launch(_: BasicLauncher, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+    def launch(_: object, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         beside = [] if own_folder is None else ["--config-dir", own_folder]
         lines = [[*beside, *map(typed, filter_overrides(overrides))] for overrides in job_overrides]
         together(name, named(lines), number)

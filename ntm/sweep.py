@@ -108,7 +108,8 @@ def together(command: str, runs: list[Run], number: int) -> None:
                 failed.append(f"{name} ({last.get(name, how_it_ended(code)).removeprefix(f'ntm.{command}: ')})")
     finally:
         for child in going:  # somebody is in a hurry: this ends them, see ends.with_parent
-            child.process.communicate()
+            assert child.process.stdin is not None
+            child.process.stdin.close()
     for run in waiting:
         words = [word for word in run.words if not word.startswith(f"{KEY}=")]
         print(f"{run.name} | not begun; python -m ntm.{command} {shlex.join(words)} begins it", flush=True)
