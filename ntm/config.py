@@ -4,6 +4,7 @@ pydantic checks types and bounds of each key; what task, model and recipe must a
 user's mistake is a `UserError`: one line with the key, the value and what is allowed. Hydra is known only to command.py.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
@@ -13,7 +14,7 @@ from pydantic_core import ErrorDetails
 from ntm.errors import UserError
 from ntm.models import MODELS, Model, ModelConfig
 from tasks import TASKS, Task
-from tasks.fields import STRICT, Count, Fraction, Many, NotNegative, Positive, Seed
+from tasks.fields import STRICT, Count, Fraction, Many, Natural, NotNegative, Positive, Seed
 
 
 def rising(stages: tuple[int, ...]) -> tuple[int, ...]:
@@ -38,11 +39,24 @@ class OptimizerConfig:
     clip: Literal["norm", "value"]
     clip_at: Positive
     max_skips: Count  # non-finite updates in a row that end the run
+    error_rate: NotNegative = 0.0  # running bit error, at the last stage, under which the rate falls in proportion to it
 
     @property
     def rates(self) -> dict[str, float]:
         """Multiples of `lr` by the names of `Model.groups`."""
         return {"addressing": self.addressing_rate}
+
+
+@dataclass(frozen=True, config=STRICT)
+class WarmupConfig:
+    """`curriculum.warmup`: another form of the task, on the same channels, that is learned first, for how heads move in it."""
+
+    task: dict[str, Any]  # fields of the task that differ
+    stages: Annotated[Stages, Field(min_length=1)]
+    advance_below: Fraction  # running bit error
+    focus: NotNegative  # weight of the penalty on blurred heads, at the last stage
+    focused_below: Fraction  # how blurred they are at most when it ends
+    addressing_rate: Positive  # instead of the optimizer's
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -59,6 +73,18 @@ class CurriculumConfig:
     noise_below: Fraction  # running bit error under which noise rises
     noise_above: Fraction  # running bit error over which noise falls
     focus: NotNegative = 0.0  # weight of the penalty on blurred heads, once noise is in full
+    rounding_updates: Natural = 0  # from none to all of it, once noise is in full; 0: values stay soft
+    warmup: WarmupConfig | None = None
+
+    @property
+    def warm_stages(self) -> int:
+        """Stages of the warm-up, which come before the others."""
+        return 0 if self.warmup is None else len(self.warmup.stages)
+
+    @property
+    def all_stages(self) -> int:
+        """Stages in all."""
+        return self.warm_stages + max(1, len(self.stages))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -98,6 +124,13 @@ class Config(NamedTuple):
     trainer: TrainerConfig
     seed: int
 
+    def lesson(self, stage: int) -> Task:
+        """The task as the stage of this index asks for it: those of a warm-up come first."""
+        stages, warmup, warm = self.curriculum.stages, self.curriculum.warmup, self.curriculum.warm_stages
+        if warmup is not None and stage < warm:
+            return replace(self.task, **warmup.task).staged(warmup.stages[stage])
+        return self.task.staged(stages[stage - warm]) if stages else self.task
+
 
 TABLES: dict[str, dict[str, Any]] = {"task": TASKS, "model": MODELS}
 """Sections whose key `name` chooses what the others mean."""
@@ -125,7 +158,19 @@ def parse(raw: dict[str, Any]) -> Config:
     if missing:
         raise UserError(f"{missing[0]}=null: must be given; `python -m ntm.train --cfg job` prints the defaults")
     short = {long: key for key, long in SHORT.items() if key in raw}
-    return Config(**{key: section(key, raw[key], short) for key in SECTIONS})
+    config = Config(**{key: section(key, raw[key], short) for key in SECTIONS})
+    if config.curriculum.warmup is not None:
+        check_warmup(config.task, config.curriculum.warmup.task)
+    return config
+
+
+def check_warmup(task: Task, changed: dict[str, Any]) -> None:
+    """Raise UserError where a task cannot be changed so, or would have other channels then."""
+    key = "curriculum.warmup.task"
+    whole = {**TypeAdapter(type(task)).dump_python(task, mode="json"), **changed}
+    warm = validate(type(task), whole, key)
+    if (warm.inputs, warm.outputs) != (task.inputs, task.outputs):
+        raise UserError(f"{key}={changed}: other channels than the task's; allowed: fields that keep them")
 
 
 def stands_for_one(key: str, raw: dict[str, Any]) -> bool:
@@ -238,6 +283,11 @@ def build(config: Config) -> Model:
     if config.curriculum.focus and not (model.focuses and config.curriculum.noise):
         lacking = "grows with curriculum.noise, which is 0" if model.focuses else "this model has no heads to focus"
         raise UserError(f"curriculum.focus={config.curriculum.focus:g}: {lacking}; allowed: 0")
+    if config.curriculum.rounding_updates and not model.rounds:
+        told = f"curriculum.rounding_updates={config.curriculum.rounding_updates}: this model hands on what is no bits"
+        raise UserError(f"{told}; allowed: 0")
+    if config.curriculum.warmup is not None and config.curriculum.warmup.focus and not model.focuses:
+        raise UserError(f"curriculum.warmup.focus={config.curriculum.warmup.focus:g}: this model has no heads to focus; allowed: 0")
     groups = model.groups()
     for name, rate in config.optimizer.rates.items():
         if rate != 1 and name not in groups:

@@ -33,7 +33,7 @@ NAMES = {
 }
 """In which order a run's checkpoints stand in for one another."""
 
-UNFINISHED = {".lock", ".last.ckpt.part", ".config.yaml.part"}
+UNFINISHED = {".lock", ".trial", ".last.ckpt.part", ".config.yaml.part"}
 """What a run that was killed within its first moment may have left."""
 
 CHECKSUM = "# For reading: checkpoints carry a configuration of their own, and resume= takes changes. sha256 "
@@ -208,6 +208,8 @@ def load_file(path: Path) -> Loaded:
         model.load_state_dict(weights)
         model.use("eager" if config.trainer.backend == "eager" else "auto")  # who looks at it may have no compiler
         updates = saved["updates"]
+        if saved["progress"].get("rounding"):
+            model.round(1)
         if type(updates) is not int or updates < 0:
             raise TypeError("no number of updates")
     except (UserError, KeyError, TypeError, AttributeError, RuntimeError, ValueError):

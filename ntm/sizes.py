@@ -36,9 +36,10 @@ def check_training(config: Config) -> int:
         weights = sum(p.numel() for p in model.parameters()) if isinstance(model, Model) else FOREVER
         held = 7 * NUMBER * weights
         refuse(largest(config), "weights, gradients, moments and copies need", held)
-        stages = config.curriculum.stages
-        longest = (task.staged(stages[-1]) if stages else task).lengths[1]
-        ticks = task.ticks(longest)
+        lessons = [config.lesson(stage) for stage in range(config.curriculum.all_stages)]
+        asked = max(lessons, key=lambda task: task.ticks(task.lengths[1]))
+        longest = asked.lengths[1]
+        ticks = asked.ticks(longest)
         kept = trace_bytes(model, task, ticks)
         if model.recomputes:
             kept = min(kept, 2 * math.isqrt(ticks) * state_bytes(model, task, None))

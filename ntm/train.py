@@ -115,7 +115,8 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
         module = LitModel(config)
-        step = module.model.prepare() if device_of(config) == "cpu" else EAGER
+        rows = -(-config.trainer.batch_size // config.trainer.processes)
+        step = module.model.prepare(rows) if device_of(config) == "cpu" else EAGER
         over = loaded is not None and take_up(module, loaded, overrides)
         if not first:
             follow(config, module, cluster, over)

@@ -10,8 +10,9 @@ Two operands of n bits take n + 2n(n + 2) ticks. 3 x 1 = 3 with n = 2 (channels:
     running    -   -  | -   -   1   1  | -   -   1   0  | -   -   0   0  | -   -   0   0
 
 What the loss sees is `supervision`: "product" is the product bits only; "running_product" also the rest of the partial
-product, bit j + i of a * (b mod 2^(j+1)) on tick 2 + i of sweep j, for i < n. Validation and test always score the
-product alone.
+product, bit j + i of a * (b mod 2^(j+1)) on tick 2 + i of sweep j, for i < n. "echo" is another task on the same channels,
+repeat copy: bit i of a comes back on tick 2 + i of every sweep, whatever b is; it shows how to load and to sweep, and nothing
+of a product. Validation and test always score the product alone.
 """
 
 from dataclasses import replace
@@ -31,15 +32,14 @@ from tasks.fields import STRICT, Count, Counts, Range
 class BinaryMul(Task):
     """Two operands of `lengths` bits each; a batch has one length, for the ticks grow with its square.
 
-    `sweeps` keeps only the first sweeps of every sequence: the curriculum's stages. One sweep of eight bits asks
-    for a tape, which all sweeps of two bits do not: those fit a few bits of state.
+    `sweeps` keeps only the first sweeps of every sequence.
     """
 
     lengths: Range = (6, 8)
     val_lengths: Counts = (8, 16, 32)  # what is right at 16 bits may drift at 32
     test_lengths: Counts = (4, 8, 16, 32)
     probe_length: Count = 4
-    supervision: Literal["product", "running_product"] = "running_product"
+    supervision: Literal["product", "running_product", "echo"] = "running_product"
     sweeps: Count | None = None
 
     mixed: ClassVar[bool] = False
@@ -67,7 +67,11 @@ class BinaryMul(Task):
         return length + 8  # a sweep may begin before the first bit and end behind the last
 
     def staged(self, stage: int) -> Self:
-        return replace(self, sweeps=stage)
+        """Of products alone, operands of `stage` bits; otherwise the first `stage` sweeps of every sequence.
+
+        One sweep of eight bits asks for a tape, which all sweeps of two bits do not: those fit a few bits of state.
+        """
+        return replace(self, lengths=(stage, stage)) if self.supervision == "product" else replace(self, sweeps=stage)
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         inputs, targets, mask, _ = self.draw(random, [length], split)
@@ -84,8 +88,10 @@ class BinaryMul(Task):
         sweeps, answers, due = (part[:, length:].reshape(size, len(sweep), length + 2, -1) for part in (inputs, targets, mask))
         sweeps[..., 0] = rows_of_bits(b, len(sweep))[:, :, None]
         sweeps[:, :, 0, 2] = 1
-        partial = a[:, None] * (b[:, None] % (1 << sweep + 1)) >> sweep
-        answers[:, :, 2:, 0] = rows_of_bits(partial.flatten(), length).reshape(size, len(sweep), length)
+        answer = a[:, None] * (b[:, None] % (1 << sweep + 1)) >> sweep
+        if self.supervision == "echo" and split == "train":
+            answer = np.broadcast_to(a[:, None], answer.shape)
+        answers[:, :, 2:, 0] = rows_of_bits(answer.flatten(), length).reshape(size, len(sweep), length)
         due[:, :, 2:] = 1
         if self.supervision == "product" or split != "train":
             due[:, :, 3:] = 0

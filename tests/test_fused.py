@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from both_steps import INPUTS, assert_same, needs_library, ntm, numbers, parts_of, ran, rebuilt, state_of, tape
+from both_steps import INPUTS, assert_same, needs_library, ntm, numbers, parts_of, ran, rebuilt, rounded, state_of, tape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -31,8 +31,12 @@ MACHINES = {
     "control": lambda: tape(hidden=(4, 4), control=(2, 0, 2, -3), shift_width=5),
     "separate": lambda: tape(register=1, heads=3, separate=True, window=(0, 1), start=Start(4, "random", weights="learned")),
     "one tape of its own": lambda: tape("lstm", separate=True, shift_width=1, hidden=(3, 3), start=Start(1, "learned")),
+    "on its way to bits": lambda: rounded(tape(register=3, heads=2, window=(0, 1)), 0.3),
+    "bits": lambda: rounded(tape(hidden=(5, 7), register=3, control=(0, 1), start=Start(5, "learned", 0.3)), 1.0),
+    "bits of its own tapes": lambda: rounded(tape(heads=2, separate=True, shift_width=5), 1.0),
 }
-SOME = ["two layers, register", "lstm", "learned", "window", "separate"]
+SMOOTH = ["two layers, register", "lstm", "learned", "window", "separate"]
+SOME = ["on its way to bits", "bits", *SMOOTH]
 
 
 @pytest.fixture(params=MACHINES)
@@ -84,7 +88,8 @@ def machines(draw):
         return ntm(**own, readers=draw(st.integers(1, 3)), writers=draw(st.integers(1, 3)))
     window = tuple(draw(st.lists(st.integers(-9, 9), min_size=1, max_size=3)))
     control = draw(st.none() | st.lists(st.integers(-INPUTS, INPUTS - 1), min_size=1, max_size=4))
-    return tape(**own, heads=draw(st.integers(1, 3)), window=window, control=control, separate=draw(st.booleans()))
+    made = tape(**own, heads=draw(st.integers(1, 3)), window=window, control=control, separate=draw(st.booleans()))
+    return rounded(made, pick(0.0, 0.6, 1.0)) if kind == "feedforward" else made
 
 
 @given(machines(), st.sampled_from([1, 2, 8, 9, 17]), st.integers(1, 4), st.sampled_from([None, 1, 4, 12]), st.data())
@@ -96,7 +101,9 @@ def test_any_machine(net, batch, ticks, room, data):
     assert_same(net, numbers(batch, ticks, INPUTS), noise=noise, state=state, room=room, **how)
 
 
-def test_gradients_are_those_of_finite_differences(some):
+@pytest.mark.parametrize("smooth", SMOOTH)  # straight-through gradients are of another function
+def test_gradients_are_those_of_finite_differences(smooth):
+    some = MACHINES[smooth]()
     some.use("fused")
     like = state_of(some, 2, 4)
 

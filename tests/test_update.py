@@ -9,10 +9,10 @@ from conftest import composed
 from torch import nn
 from torch.testing import assert_close
 
-from ntm.config import CurriculumConfig, parse
+from ntm.config import CurriculumConfig, WarmupConfig, parse
 from ntm.models.machine import Machine
 from ntm.training.clipping import clip_gradients
-from ntm.training.curriculum import Progress, after_update, draw_stage, focus, learning_rate
+from ntm.training.curriculum import Progress, after_update, draw_stage, finished, focus, in_use, learning_rate, rates
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
 from ntm.training.optimizers import GravesRMSprop
@@ -210,10 +210,51 @@ def test_half_of_the_batches_are_of_the_present_stage():
 
 def test_the_rate_holds_until_learned_then_halves_down_to_its_floor(lit):
     recipe = lit.config.optimizer
-    assert learning_rate(recipe, Progress(updates=10_000)) == recipe.lr
+    assert learning_rate(recipe, CURRICULUM, Progress(updates=10_000)) == recipe.lr
     learned = Progress(updates=100 + recipe.half_life, learned_at=100)
-    assert learning_rate(recipe, learned) == pytest.approx(recipe.lr / 2)
-    assert learning_rate(recipe, learned._replace(updates=10**6)) == recipe.lr_floor
+    assert learning_rate(recipe, CURRICULUM, learned) == pytest.approx(recipe.lr / 2)
+    assert learning_rate(recipe, CURRICULUM, learned._replace(updates=10**6)) == recipe.lr_floor
+
+
+def test_at_the_last_stage_the_rate_is_in_proportion_to_the_error(lit):
+    recipe = replace(lit.config.optimizer, lr=1e-3, lr_floor=1e-4, error_rate=0.02)
+    rates = [learning_rate(recipe, CURRICULUM, Progress(stage=2, error=error)) for error in (0.5, 0.02, 0.01, 0.0)]
+    assert rates == pytest.approx([1e-3, 1e-3, 5e-4, 1e-4])
+    assert learning_rate(recipe, CURRICULUM, Progress(stage=1, error=0.01)) == 1e-3
+
+
+WARM = replace(
+    CURRICULUM,
+    warmup=WarmupConfig(
+        task={"supervision": "echo"}, stages=(1, 2), advance_below=0.1, focus=0.3, focused_below=0.02, addressing_rate=5.0
+    ),
+)
+
+
+def test_a_warm_up_ends_when_heads_are_sharp_and_its_batches_do_not_come_back(lit):
+    assert (WARM.warm_stages, WARM.all_stages) == (2, 5)
+    p = Progress(stage=1, batches=10, error=0.0)
+    assert after_update(WARM, p, 1, 0.0, blur=0.9).stage == 1
+    sharp = after_update(WARM, p._replace(blur=0.02), 1, 0.0, blur=0.0)
+    assert (sharp.stage, sharp.batches, sharp.error) == (2, 0, 0.5)
+    assert {draw_stage(WARM, 0, Progress(updates=n, stage=1)) for n in range(50)} == {0, 1}
+    assert {draw_stage(WARM, 0, Progress(updates=n, stage=2)) for n in range(50)} == {2}
+    assert {draw_stage(WARM, 0, Progress(updates=n, stage=4)) for n in range(99)} == {2, 3, 4}
+    assert [focus(WARM, Progress(stage=stage)) for stage in range(3)] == [0, 0.3, 0]
+    recipe = lit.config.optimizer
+    assert [rates(recipe, WARM, Progress(stage=n))["addressing"] for n in (1, 2)] == [5.0, recipe.addressing_rate]
+
+
+def test_rounding_rises_after_noise_and_falls_before_it():
+    rounding = replace(CURRICULUM, rounding_updates=4)
+    p = Progress(stage=2, batches=10, error=0.0, noise=0.95)
+    seen = []
+    for error in [0.0] * 7 + [9.0] * 3:
+        p = after_update(rounding, p, 2, error)
+        seen.append((p.noise, p.rounding))
+        assert finished(rounding, p) == (seen[-1] == (1.0, 1.0))
+        assert in_use(p) == float(p.rounding > 0)
+    assert seen == [(1.0, r) for r in (0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.0)] + [(0.6, 0.0), (pytest.approx(0.2), 0.0)]
 
 
 def test_noise_is_a_pure_function_of_seed_and_update():

@@ -33,7 +33,7 @@ def step_of(config: Config, batch: Batch) -> Step:
     """The step that trains the configured machine on one batch; raises UserError where its backend cannot be had."""
     torch.manual_seed(config.seed)
     model = build(config)
-    model.prepare()
+    model.prepare(len(batch.inputs))
     optimizer = OPTIMIZERS[config.optimizer.name](model.parameters(), lr=config.optimizer.lr)
 
     def take() -> None:

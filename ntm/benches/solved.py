@@ -129,7 +129,7 @@ def by_us(asked: Asked) -> Race:
     quiet()
     L.seed_everything(config.seed, verbose=False)
     module = LitModel(config)
-    module.model.prepare()
+    module.model.prepare(module.config.trainer.batch_size)
 
     def judge(index: int, length: int) -> int:
         with torch.inference_mode():

@@ -51,6 +51,7 @@ class Learned(NamedTuple):
 
     loss: Tensor  # scalar, to be minimised
     score: Score
+    blur: Tensor | None = None  # scalar, how blurred its heads were, where a penalty is on them
 
 
 class Shown(NamedTuple):
@@ -69,6 +70,9 @@ class Model(nn.Module, ABC):
 
     focuses = False
     """Whether it has heads that learning can draw to one slot each; where not, a configuration that asks for it is refused."""
+
+    rounds = False
+    """Whether what it hands from tick to tick can be drawn to bits; where not, a configuration that asks for it is refused."""
 
     goes_on = False
     """Whether `forward` returns a state that it can go on from: long sequences are then run in pieces."""
@@ -101,9 +105,16 @@ class Model(nn.Module, ABC):
         """Take the step that `trainer.backend` asks for, auto, eager or fused; raises UserError where there is no such step."""
         only_eager(backend)
 
-    def prepare(self) -> str:
-        """Make the step ready that was asked for, and say which one it is; raises UserError where it cannot be had here."""
+    def prepare(self, rows: int) -> str:
+        """Make the step ready that was asked for, for batches of so many rows, and say which one it is.
+
+        Raises UserError where it cannot be had here.
+        """
         return EAGER
+
+    def round(self, rounding: float) -> None:
+        """Draw what is handed from tick to tick towards bits: 0 not at all, 1 in full. Asked only of who `rounds`."""
+        assert not rounding, "this model hands on what is no bits"
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the name of their group; those of "addressing" learn at `optimizer.addressing_rate` times the rate."""

@@ -34,6 +34,9 @@ class Cell(nn.Module, ABC):
     focuses = False
     """See `Model.focuses`."""
 
+    rounds = False
+    """See `Model.rounds`."""
+
     @abstractmethod
     def initial_state(self, batch: int, room: int | None = None) -> Any:
         """Where every sequence starts, with this much memory (None: what it was built with)."""
@@ -51,9 +54,13 @@ class Cell(nn.Module, ABC):
         """See `Model.use`."""
         only_eager(backend)
 
-    def prepare(self) -> str:
+    def prepare(self, rows: int) -> str:
         """See `Model.prepare`."""
         return EAGER
+
+    def round(self, rounding: float) -> None:
+        """See `Model.round`."""
+        assert not rounding, "this cell hands on what is no bits"
 
     def whole(
         self, output: nn.Linear | None, inputs: Tensor, ticks: Tensor | None, state: Any, noise: Tensor | None, blur: bool = False
@@ -142,7 +149,7 @@ class Recurrent(Model):
         super().__init__()
         self.cell = cell
         self.output = nn.Linear(cell.width, outputs)
-        self.noise_width, self.focuses = cell.noise_width, cell.focuses
+        self.noise_width, self.focuses, self.rounds = cell.noise_width, cell.focuses, cell.rounds
 
     def learn(self, task: Task, batch: Batch, mean_over: str, noise: Tensor | None = None, focus: float = 0.0) -> Learned:
         """As every model's; `focus` times the blur of the heads is added to the loss: its mean over a row's ticks, then over rows,
@@ -155,8 +162,9 @@ class Recurrent(Model):
         logits, blur = said[..., :-1], said[..., -1]
         lasting = torch.arange(said.shape[1], device=said.device) < batch.ticks[:, None]
         heavy = batch.mask.sum(1) if mean_over == "bits" else torch.ones_like(batch.mask[:, 0])
-        penalty = focus * (heavy * (blur * lasting).sum(1) / batch.ticks).sum() / heavy.sum()
-        return Learned(task.loss(logits, batch, mean_over) + penalty, task.score(logits.detach(), batch))
+        blurred = (heavy * (blur * lasting).sum(1) / batch.ticks).sum() / heavy.sum()
+        loss = task.loss(logits, batch, mean_over) + focus * blurred
+        return Learned(loss, task.score(logits.detach(), batch), blurred.detach())
 
     def forward(self, inputs, ticks=None, *, room=None, state=None, noise=None, record=False) -> Output:
         """As every model's; silent ticks after the end of a sequence change none of its logits."""
@@ -174,8 +182,11 @@ class Recurrent(Model):
     def use(self, backend: str) -> None:
         self.cell.use(backend)
 
-    def prepare(self) -> str:
-        return self.cell.prepare()
+    def prepare(self, rows: int) -> str:
+        return self.cell.prepare(rows)
+
+    def round(self, rounding: float) -> None:
+        self.cell.round(rounding)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return self.cell.groups()

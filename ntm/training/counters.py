@@ -35,11 +35,11 @@ def as_plain(counters: Counters) -> dict:
 
 def check_counters(counters: Counters, curriculum: CurriculumConfig) -> None:
     """Raise UserError where a run cannot stand so, by itself or in this curriculum."""
-    progress, stages = counters.progress, curriculum.stages
+    progress = counters.progress
     if counters.updates != progress.updates:
         raise UserError(f"ntm.updates={counters.updates}: must be ntm.progress.updates, {progress.updates}")
     if max(progress.learned_at or 0, counters.validated) > progress.updates:
         raise UserError(f"ntm.progress.updates={progress.updates}: is before its own latest validation")
-    if progress.stage >= max(1, len(stages)):
+    if progress.stage >= curriculum.all_stages:
         at = f"this run is at stage {progress.stage + 1} already"
-        raise UserError(f"curriculum.stages={list(stages)}: {at}; allowed: at least as many")
+        raise UserError(f"curriculum.stages={list(curriculum.stages)}: {at}; allowed: at least as many")

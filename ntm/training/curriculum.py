@@ -1,8 +1,11 @@
-"""How training gets harder and calmer by success, not by the clock: stages, learning rate, noise. Pure functions.
+"""How training gets harder and calmer by success, not by the clock: stages, learning rate, noise, rounding. Pure functions.
 
-A curriculum is a list of stages, numbers that the task understands (`Task.staged`): longest lengths, or sweeps. Half of
+A curriculum is a list of stages, numbers that the task understands (`Task.staged`): lengths, sweeps, repeats. Half of
 the batches are of the present stage, the rest of the ones before. When the running bit error falls below `advance_below`
-the next stage begins. The task is learned, and the learning rate begins to decay, when the bit error of a validation, at
+the next stage begins. A warm-up has stages of its own, which come first, and ends when heads look at one slot each. At the
+last stage noise rises to its full value, and then rounding, while the error stays low.
+
+The task is learned, and the learning rate begins to decay, when the bit error of a validation, at
 longer lengths too, is at most `learned_below`: a rate that falls earlier freezes rules that hold at trained lengths only.
 """
 
@@ -11,58 +14,91 @@ from typing import NamedTuple
 import numpy as np
 
 from ntm.config import CurriculumConfig, OptimizerConfig
-from tasks.fields import Natural, NotNegative
+from tasks.fields import Fraction, Natural, NotNegative
 
 
 class Progress(NamedTuple):
     """How far a run is; saved in every checkpoint."""
 
     updates: Natural = 0  # made, skipped ones included
-    stage: Natural = 0  # index of the present stage
+    stage: Natural = 0  # index of the present stage, the warm-up's counted
     batches: Natural = 0  # batches seen of it
     error: NotNegative = 0.5  # running mean of their bit error
+    blur: NotNegative = 1.0  # running mean of how blurred heads are, where a penalty is on it
     learned_at: Natural | None = None  # update of the validation that showed the task learned
     noise: NotNegative = 0.0  # standard deviation of the noise on the gates' logits
+    rounding: Fraction = 0.0  # how far values are drawn to bits
 
 
 def draw_stage(config: CurriculumConfig, seed: int, progress: Progress) -> int:
-    """Index of the stage that the next batch comes from."""
+    """Index of the stage that the next batch comes from: the present one, or one before it, but none of a warm-up that is over."""
     random = np.random.default_rng([seed, progress.updates])
-    if progress.stage == 0 or random.random() < config.top_share:
+    first = 0 if progress.stage < config.warm_stages else config.warm_stages
+    if progress.stage == first or random.random() < config.top_share:
         return progress.stage
-    return int(random.integers(progress.stage))
+    return int(random.integers(first, progress.stage))
 
 
-def after_update(config: CurriculumConfig, progress: Progress, stage: int, error: float) -> Progress:
-    """Progress after an update on a batch of `stage` with this bit error."""
+def after_update(config: CurriculumConfig, progress: Progress, stage: int, error: float, blur: float | None = None) -> Progress:
+    """Progress after an update on a batch of `stage` with this bit error, and so blurred heads where a penalty is on them."""
     progress = progress._replace(updates=progress.updates + 1)
     if stage < progress.stage or not np.isfinite(error):
         return progress
     p = progress._replace(batches=progress.batches + 1, error=0.9 * progress.error + 0.1 * error)
-    if p.stage < len(config.stages) - 1:
-        if p.batches >= config.least_batches and p.error < config.advance_below:
-            return p._replace(stage=p.stage + 1, batches=0, error=max(p.error, 2 * config.advance_below))
+    if blur is not None:
+        p = p._replace(blur=0.9 * progress.blur + 0.1 * blur)
+    if p.stage == config.all_stages - 1:
+        return after_last(config, p)
+    warmup = config.warmup if p.stage < config.warm_stages else None
+    below = config.advance_below if warmup is None else warmup.advance_below
+    if p.batches < config.least_batches or p.error >= below:
         return p
-    return p._replace(noise=next_noise(config, p))
+    if warmup is None or p.stage < config.warm_stages - 1:
+        return p._replace(stage=p.stage + 1, batches=0, error=max(p.error, 2 * below))
+    return p._replace(stage=p.stage + 1, batches=0, error=0.5) if p.blur < warmup.focused_below else p
 
 
-def next_noise(config: CurriculumConfig, progress: Progress) -> float:
-    """Noise rises to its full value over `noise_updates` while the error stays low, and falls four times as fast when not."""
+def after_last(config: CurriculumConfig, progress: Progress) -> Progress:
+    """Noise, and after it rounding, rise while the error stays low, and fall, the latter first, four times as fast when not."""
+    sign = 1 if progress.error < config.noise_below else -4 if progress.error > config.noise_above else 0
+    noise, rounding = progress.noise, progress.rounding
+    if config.rounding_updates and noise >= config.noise and (sign > 0 or rounding > 0):
+        return progress._replace(rounding=min(1.0, max(0.0, rounding + sign / config.rounding_updates)))
     rise = config.noise / config.noise_updates
-    if progress.error < config.noise_below:
-        return min(config.noise, progress.noise + rise)
-    if progress.error > config.noise_above:
-        return max(0.0, progress.noise - 4 * rise)
-    return progress.noise
+    return progress._replace(noise=min(config.noise, max(0.0, noise + sign * rise)))
 
 
 def focus(config: CurriculumConfig, progress: Progress) -> float:
     """Weight of the penalty on blurred heads: it grows with the noise, by success; before, it would freeze a wrong policy."""
+    if config.warmup is not None and progress.stage < config.warm_stages:
+        return config.warmup.focus if progress.stage == config.warm_stages - 1 else 0.0
     return config.focus * progress.noise / config.noise if config.noise else 0.0
 
 
-def learning_rate(config: OptimizerConfig, progress: Progress) -> float:
-    """Of the next update: `lr` until the task is learned, then halved every `half_life` updates down to `lr_floor`."""
-    if progress.learned_at is None:
-        return config.lr
-    return max(min(config.lr, config.lr_floor), config.lr * 0.5 ** ((progress.updates - progress.learned_at) / config.half_life))
+def learning_rate(config: OptimizerConfig, curriculum: CurriculumConfig, progress: Progress) -> float:
+    """Of the next update: `lr` until the task is learned, then halved every `half_life` updates down to `lr_floor`.
+
+    At the last stage it is no more than in proportion to the running error, where that is below `error_rate`.
+    """
+    rate = config.lr
+    if config.error_rate and progress.stage == curriculum.all_stages - 1:
+        rate *= min(1.0, progress.error / config.error_rate)
+    if progress.learned_at is not None:
+        rate = min(rate, config.lr * 0.5 ** ((progress.updates - progress.learned_at) / config.half_life))
+    return max(rate, min(config.lr, config.lr_floor))
+
+
+def rates(config: OptimizerConfig, curriculum: CurriculumConfig, progress: Progress) -> dict[str, float]:
+    """Multiples of the learning rate by the names of `Model.groups`."""
+    warmup = curriculum.warmup if progress.stage < curriculum.warm_stages else None
+    return {"addressing": config.addressing_rate if warmup is None else warmup.addressing_rate}
+
+
+def in_use(progress: Progress) -> float:
+    """How far values are rounded when it is not training: in full once rounding has begun."""
+    return float(progress.rounding > 0)
+
+
+def finished(config: CurriculumConfig, progress: Progress) -> bool:
+    """Whether noise and rounding are in full."""
+    return progress.noise >= config.noise and (progress.rounding == 1 or not config.rounding_updates)

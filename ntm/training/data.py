@@ -45,13 +45,11 @@ class Stream:
         """Nothing to take up."""
 
     def __iter__(self) -> Iterator[Draw]:
-        config, task = self.config, self.config.task
-        stages = config.curriculum.stages
+        config = self.config
         while True:
             progress = self.now()
             stage = draw_stage(config.curriculum, config.seed, progress)
-            staged = task.staged(stages[stage]) if stages else task
-            yield Draw(staged.batch(config.seed, "train", progress.updates, config.trainer.batch_size), stage)
+            yield Draw(config.lesson(stage).batch(config.seed, "train", progress.updates, config.trainer.batch_size), stage)
 
 
 class ValidationSet:

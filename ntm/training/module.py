@@ -15,7 +15,7 @@ from ntm.models import Learned, Shown
 from ntm.training import processes
 from ntm.training.clipping import Clipped, clip_gradients
 from ntm.training.counters import Counters, Skips, as_plain, check_counters
-from ntm.training.curriculum import Progress, after_update, focus, learning_rate
+from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
@@ -86,16 +86,18 @@ class LitModel(L.LightningModule):
         Returns its loss, in the task's unit, and its bit error; raises NonFiniteError after `optimizer.max_skips` skips in a row.
         """
         recipe = self.config.optimizer
-        rate = learning_rate(recipe, self.progress)
-        for group, multiple in zip(optimizer.param_groups, (1.0, *(recipe.rates.get(name, 1.0) for name in self.model.groups()))):
+        rate = learning_rate(recipe, self.config.curriculum, self.progress)
+        multiples = rates(recipe, self.config.curriculum, self.progress)
+        for group, multiple in zip(optimizer.param_groups, (1.0, *(multiples.get(name, 1.0) for name in self.model.groups()))):
             group["lr"] = rate * multiple
+        self.model.round(self.progress.rounding)
         batch, noise, mean_over = draw.batch, self.noise(draw.batch.inputs), self.config.trainer.mean_over
         own_noise = None if noise is None else noise[processes.rows()]
         own = self.model.learn(self.task, processes.part(batch), mean_over, own_noise, focus(self.config.curriculum, self.progress))
         weight = processes.share(batch, mean_over)
         optimizer.zero_grad()
         self.manual_backward(processes.shared(own.loss * weight, self.model.parameters()))
-        loss, score = processes.together(own, weight, len(batch.ticks))
+        loss, score, blur = processes.together(own, weight, len(batch.ticks))
         clipped = clip_gradients(self.named, loss, recipe.clip, recipe.clip_at)
         offender = clipped.offender
         if offender is not None:
@@ -105,7 +107,8 @@ class LitModel(L.LightningModule):
             self.undo(spoilt(self.model, self.kept.optimizer))
         optimizer.step()
         error = score.error if offender is None else math.nan  # a batch that taught nothing says nothing of the stage
-        self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error)
+        blurred = None if blur is None else blur.item()
+        self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error, blurred)
         self.keep(offender)
         skipped = self.skips.in_a_row > 0
         if self.progress.updates % self.config.trainer.log_every == 0 or self.progress.updates == 1 or skipped:
@@ -164,6 +167,7 @@ class LitModel(L.LightningModule):
             "train/learning_rate": rate,
             "curriculum/stage": self.progress.stage,
             "curriculum/noise": self.progress.noise,
+            "curriculum/rounding": self.progress.rounding,
             "grad/norm": clipped.norm,
             "grad/clipped": clipped.fraction,
             "grad/skipped": self.skips.total,
@@ -172,8 +176,9 @@ class LitModel(L.LightningModule):
             logger.log_metrics(values, step=self.progress.updates)
 
     def on_validation_start(self) -> None:
-        """What is validated is sound."""
+        """What is validated is sound, and rounded in full once it is on the way there."""
         self.mend()
+        self.model.round(in_use(self.progress))
         self.tallies = []
 
     def validation_step(self, longer: Longer, index: int) -> None:
@@ -181,7 +186,7 @@ class LitModel(L.LightningModule):
         batch, room = processes.part(longer.batch), self.model.room_for(self.task.room(longer.length))
         logits = self.model.logits(batch, room)
         own = Learned(self.task.loss(logits, batch, "bits"), self.task.score(logits, batch))
-        loss, score = processes.together(own, processes.share(longer.batch, "bits"), len(longer.batch.ticks))
+        loss, score, _ = processes.together(own, processes.share(longer.batch, "bits"), len(longer.batch.ticks))
         self.tallies.append(Tally(longer.length, loss.item(), score))
 
     def on_validation_epoch_end(self) -> None:
@@ -196,7 +201,8 @@ class LitModel(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics({**means, **by_length}, step=self.progress.updates)
         self.validated = self.progress.updates
-        self.selection = error + 1e-3 * loss / (1 + loss)
+        unfinished = not in_use(self.progress) and self.config.curriculum.rounding_updates > 0
+        self.selection = error + 1e-3 * loss / (1 + loss) + unfinished  # what is not rounded yet is no candidate
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
         self.solved_in_a_row = self.solved_in_a_row + 1 if not any(errors) else 0
         if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
@@ -206,10 +212,11 @@ class LitModel(L.LightningModule):
 
     @property
     def solved(self) -> bool:
-        """Whether the latest validations were without an error for long enough to end the run."""
+        """Whether the latest validations, the last of them just now, were without an error for long enough to end the run."""
         config = self.config.trainer
-        noise_done = self.progress.noise >= self.config.curriculum.noise
-        return config.stop_when_solved and self.solved_in_a_row >= config.val_patience and noise_done
+        now = self.validated == self.progress.updates  # or noise that got to its full value since then would end a resumed run
+        done = now and finished(self.config.curriculum, self.progress)
+        return config.stop_when_solved and self.solved_in_a_row >= config.val_patience and done
 
     @property
     def owes_validation(self) -> bool:

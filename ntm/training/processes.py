@@ -84,15 +84,16 @@ def shared(loss: Tensor, parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def together(own: Learned, weight: float, size: int) -> Learned:
-    """Loss and score [B] of a whole batch of `size` rows, from this process's part of it and the others'."""
+    """Loss, score [B] and blur of a whole batch of `size` rows, from this process's part of it and the others'."""
     if not several():
         return own
     counts = own.loss.new_zeros(2, size, dtype=torch.float64)
     counts[:, rows()] = torch.stack([own.score.errors, own.score.due]).double()
-    both = torch.cat([counts.flatten(), (weight * own.loss.detach()).double().view(1)])
+    means = torch.stack([own.loss.detach(), own.loss.new_zeros(()) if own.blur is None else own.blur]).double() * weight
+    both = torch.cat([counts.flatten(), means])
     distributed.all_reduce(both)
-    errors, due = both[:-1].view(2, size)
-    return Learned(both[-1].float(), Score(errors, due))
+    errors, due = both[:-2].view(2, size)
+    return Learned(both[-2].float(), Score(errors, due), None if own.blur is None else both[-1].float())
 
 
 def agreed(offender: str | None, device: torch.device) -> str | None:

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from ntm.models.base import Signal
+from ntm.models.machine.rounding import to_bits
 from tasks.fields import STRICT, Count, Few, Natural, Widths
 
 
@@ -42,6 +43,7 @@ class FeedForward(nn.Module):
         self.feedback = nn.Linear(hidden[-1], register) if register else None
         self.width = hidden[-1]
         self.register = self.noise_width = register
+        self.rounding = 0.0  # how far the register is drawn to bits
 
     def initial_state(self, batch: int) -> RegisterState:
         """An all-zero register."""
@@ -55,7 +57,7 @@ class FeedForward(nn.Module):
         logits = self.feedback(hidden)
         if noise is not None:
             logits = logits + noise
-        return hidden, RegisterState(torch.sigmoid(logits))
+        return hidden, RegisterState(to_bits(torch.sigmoid(logits), self.rounding))
 
     def signals(self, states: list[RegisterState]) -> tuple[Signal, ...]:
         """The register after every tick, where there is one."""

@@ -13,6 +13,7 @@ from ntm.models.base import EAGER, Signal, only_eager
 from ntm.models.machine.access import Access
 from ntm.models.machine.controllers import LSTM, FeedForward
 from ntm.models.machine.fused import library, whole
+from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Cell, Tick
 
 
@@ -35,6 +36,7 @@ class Machine(Cell):
         self.noise_width = controller.noise_width + access.noise_width
         self.backend = "eager"
         self.focuses = True
+        self.rounds = isinstance(controller, FeedForward) and isinstance(access, TapeHeads)
 
     def initial_state(self, batch: int, room: int | None = None) -> MachineState:
         """Where every sequence starts, with `room` slots (None: those it was built with)."""
@@ -62,11 +64,11 @@ class Machine(Cell):
             backend = "eager"
         self.backend = backend
 
-    def prepare(self) -> str:
+    def prepare(self, rows: int) -> str:
         if self.backend == "eager":
             return EAGER
         try:
-            return library.load().told
+            return library.load(whole.kind_of(rows, torch.float32)).told
         except library.NoLibraryError as error:
             return self.go_without(error)
 
@@ -86,6 +88,13 @@ class Machine(Cell):
         except library.NoLibraryError as error:
             self.go_without(error)
             return None
+
+    def round(self, rounding: float) -> None:
+        """Draw the register, what is written, and where heads go towards bits; a table at 1."""
+        if isinstance(self.controller, FeedForward) and isinstance(self.access, TapeHeads):
+            self.controller.rounding = self.access.rounding = rounding
+        else:
+            super().round(rounding)
 
     def blur(self, state: MachineState) -> Tensor:
         """How far heads [B] are from looking at one slot each: a mean over them of 1 - the sum of their squared weights."""

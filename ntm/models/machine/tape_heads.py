@@ -15,6 +15,7 @@ from ntm.errors import UserError
 from ntm.models.base import Signal
 from ntm.models.machine import addressing, memory
 from ntm.models.machine.access import Access, Accessed, HeadParameters, HeadsState, Start, clip, head_signals, lean
+from ntm.models.machine.rounding import to_bits, to_one
 from tasks import Task
 from tasks.fields import STRICT, Few, Finite, Integer
 
@@ -47,6 +48,7 @@ class TapeHeads(Access):
         super().__init__(heads, tapes * slot_width, heads * len(window) * slot_width, start)
         self.tapes, self.slot_width, self.shift_width, self.window = tapes, slot_width, shift_width, tuple(window)
         self.noise_width = heads * 2 * slot_width
+        self.rounding = 0.0  # how far what is written and where heads go are drawn to bits
         self.control = None if control is None else list(control)
         source = controller if control is None else len(control)
         self.addressing = nn.Linear(source, heads * (shift_width + 2))
@@ -61,11 +63,11 @@ class TapeHeads(Access):
         written = clip(self.writing(hidden))
         if noise is not None:
             written = written + noise
-        value, erase = torch.sigmoid(written).unflatten(-1, (self.heads, -1)).chunk(2, dim=-1)
+        value, erase = to_bits(torch.sigmoid(written), self.rounding).unflatten(-1, (self.heads, -1)).chunk(2, dim=-1)
         return HeadParameters(
-            gate=torch.sigmoid(gate).squeeze(-1),
+            gate=to_bits(torch.sigmoid(gate), self.rounding).squeeze(-1),
             sharpening=1 + F.softplus(sharpening).squeeze(-1),
-            shift=F.softmax(shift, dim=-1),
+            shift=to_one(F.softmax(shift, dim=-1), self.rounding),
             erase=erase,
             add=erase * value,
         )

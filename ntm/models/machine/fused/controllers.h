@@ -7,9 +7,12 @@ struct FeedForward : Controller<L> {
     using T = typename L::Number;
     const Record& record;
     std::vector<int> hidden;  // where each layer's output is
-    int bits, reg = 0;
+    const int bits;
+    const T rounding;
+    int reg = 0, squashed = 0;  // where the register is, and where it was before it was drawn to bits
 
-    FeedForward(Record& r, Parameters<T>& from, const std::vector<int>& widths, int reads, int bits) : record(r), bits(bits) {
+    FeedForward(Record& r, Parameters<T>& from, const std::vector<int>& widths, int reads, int bits, T rounding)
+        : record(r), bits(bits), rounding(rounding) {
         int given = r.inputs + reads + bits;
         r.given = r.take(given);
         for (size_t n = 0; n < widths.size(); n++) {
@@ -17,11 +20,13 @@ struct FeedForward : Controller<L> {
             hidden.push_back(n + 1 < widths.size() ? r.take(widths[n]) : 0);
         }
         if (bits) this->layers.emplace_back(from, r, bits, widths.back(), -1);
+        if (rounding) squashed = r.take(bits);
     }
     void place(Record& r, int reads) override {
         r.hidden = hidden.back() = r.take(this->layers[hidden.size() - 1].linear.outputs);
         r.state = r.reads = r.take(reads);
         reg = r.take(bits);
+        if (!rounding) squashed = reg;
         this->state = {{reg, bits}};
         if (bits) this->layers.back().x = r.hidden;
     }
@@ -34,12 +39,15 @@ struct FeedForward : Controller<L> {
         }
         if (!bits) return;
         this->layers.back().linear.apply(after + record.hidden, after + reg);
-        for (int i = 0; i < bits; i++) after[reg + i] = sigmoid(noise ? after[reg + i] + noise[i] : after[reg + i]);
+        for (int i = 0; i < bits; i++) {
+            after[squashed + i] = sigmoid(noise ? after[reg + i] + noise[i] : after[reg + i]);
+            if (rounding) after[reg + i] = to_bits(after[squashed + i], rounding);
+        }
     }
     void back(const L* before, const L* after, L* ds, L* dhidden, L* dy, L* dgiven) const override {
         if (bits) {
             const Layer<L>& feedback = this->layers.back();
-            for (int i = 0; i < bits; i++) dy[feedback.dy + i] = ds[reg + i] * after[reg + i] * (T(1) - after[reg + i]);
+            for (int i = 0; i < bits; i++) dy[feedback.dy + i] = ds[reg + i] * after[squashed + i] * (T(1) - after[squashed + i]);
             feedback.linear.back_and_add(dy + feedback.dy, dhidden);
         }
         for (int n = int(hidden.size()) - 1; n >= 0; n--) {

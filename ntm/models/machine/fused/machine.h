@@ -14,6 +14,7 @@ struct Sizes {
     int64_t lstm, layers, bits;                                       // an LSTM of so many layers, or layers and a register
     int64_t tape, readers, writers, separate, seen, flags;            // of tape heads, `readers` is how many there are
     int64_t blur;                                                     // 1: beside the outputs comes out how blurred heads are
+    double rounding;                                                  // how far values are drawn to bits
     int64_t segment, threads;                                         // ticks whose records are kept at once
     const int64_t *hidden, *window, *control;
     const int64_t *order, *lengths;  // rows as they go into chunks, and how long each one lasts; null: as they are, all ticks
@@ -50,9 +51,9 @@ struct Machine {
         if (s.lstm)
             controller.reset(new LSTM<L>(record, parameters, int(s.layers), hidden, reads));
         else
-            controller.reset(new FeedForward<L>(record, parameters, widths, reads, bits));
+            controller.reset(new FeedForward<L>(record, parameters, widths, reads, bits, T(s.rounding)));
         if (s.tape)
-            heads.reset(new TapeHeads<L>(record, parameters, slots, width, moves, readers, s.separate, window, control, hidden));
+            heads.reset(new TapeHeads<L>(record, parameters, slots, width, moves, readers, s.separate, window, control, hidden, T(s.rounding)));
         else
             heads.reset(new NTMHeads<L>(record, parameters, slots, width, moves, readers, writers, hidden));
         controller->place(record, reads);

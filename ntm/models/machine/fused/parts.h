@@ -86,6 +86,12 @@ struct Controller : Part<L> {
     virtual void back(const L* before, const L* after, L* ds, L* dhidden, L* dy, L* dgiven) const = 0;
 };
 
+// A number in 0..1 drawn to 0 or 1 by so much, as rounding.py's; what is none stays none.
+template <class L>
+static inline L to_bits(L value, typename L::Number rounding) {
+    using T = typename L::Number;
+    return value + L(rounding) * (where_at_most(value, T(0.5), L(T(0)), L(T(1))) - value);
+}
 template <class L>
 static inline void clear(L* at, int lanes) {
     for (int i = 0; i < lanes; i++) at[i] = L(0);

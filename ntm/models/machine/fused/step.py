@@ -26,6 +26,7 @@ class Sizes(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("batch", "ticks", "inputs", "outputs", "slots", "slot_width", "moves")),
         *((name, ctypes.c_int64) for name in ("lstm", "layers", "bits")),
         *((name, ctypes.c_int64) for name in ("tape", "readers", "writers", "separate", "seen", "flags", "blur")),
+        ("rounding", ctypes.c_double),
         *((name, ctypes.c_int64) for name in ("segment", "threads")),
         *((name, ctypes.POINTER(ctypes.c_int64)) for name in ("hidden", "window", "control", "order", "lengths")),
     ]

@@ -9,17 +9,19 @@ struct TapeHeads : Heads<L> {
     using Base::channels, Base::heads, Base::memory, Base::move, Base::record, Base::slots, Base::weights, Base::width;
     const int moves, tapes;
     const std::vector<int> window, control;  // offsets of the slots seen; input channels that move the heads, none: what the controller says
-    int raw, asked, shifted, source = 0;
+    const T rounding;
+    int raw, asked, taken, shifted, source = 0;  // `taken`: what is asked, drawn to bits
     int of_head, of_written;  // where what is written begins among the raw parameters
 
     TapeHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int heads, bool separate, std::vector<int> window,
-              std::vector<int> control, int controller)
+              std::vector<int> control, int controller, T rounding)
         : Base(r, slots, width, moves, heads, separate ? heads : 1, 2 * heads * width), moves(moves), tapes(separate ? heads : 1),
-          window(window), control(control) {
+          window(window), control(control), rounding(rounding) {
         of_head = 2 + moves, of_written = heads * of_head;
         this->scratch = heads * slots + 2 * slots + heads * (of_head + 2 * width) + heads + int(control.size());
         raw = r.take(of_written + heads * 2 * width);
         asked = r.take(of_written + heads * 2 * width);  // gate, sharpening, shift; value, erase
+        taken = rounding ? r.take(of_written + heads * 2 * width) : asked;
         shifted = r.take(heads * slots);
         if (!control.empty()) source = r.take(int(control.size()));
         this->layers.emplace_back(from, r, of_written, control.empty() ? controller : int(control.size()), source);
@@ -32,9 +34,10 @@ struct TapeHeads : Heads<L> {
     }
     void tick(const L* before, L* after, const L* home, const L* noise, L* scratch) const override {
         ask(after, noise);
+        if (rounding) take(after + asked, after + taken);
         tapes == heads ? write<true>(before + memory, before + weights, after) : write<false>(before + memory, before + weights, after);
         for (int h = 0; h < heads; h++) {
-            const L* a = after + asked + h * of_head;
+            const L* a = after + taken + h * of_head;
             move.forth(home + h * slots, before + weights + h * slots, a[0], a + 2, a[1], after + shifted + h * slots,
                        after + weights + h * slots, scratch);
         }
@@ -65,7 +68,7 @@ struct TapeHeads : Heads<L> {
             }
         });
         for (int h = 0; h < heads; h++) {
-            const L* a = after + asked + h * of_head;
+            const L* a = after + taken + h * of_head;
             L* da = dasked + h * of_head;
             move.back(home + h * slots, before + weights + h * slots, a[0], a + 2, a[1], after + shifted + h * slots,
                       after + weights + h * slots, dweights + h * slots, dhome + h * slots, ds + weights + h * slots, da[0], da + 2,
@@ -107,6 +110,21 @@ struct TapeHeads : Heads<L> {
             after[asked + of_written + i] = sigmoid(noise ? held + noise[i] : held);
         }
     }
+    // What is asked, drawn to bits: gates and what is written, and of a head's moves the first of the likeliest.
+    void take(const L* a, L* t) const {
+        copy(a, t, of_written + heads * 2 * width);
+        for (int i = of_written; i < of_written + heads * 2 * width; i++) t[i] = to_bits(a[i], rounding);
+        for (int h = 0; h < heads; h++, a += of_head, t += of_head) {
+            t[0] = to_bits(a[0], rounding);
+            L most = a[2], left(T(1));
+            for (int k = 3; k < of_head; k++) most = where_below(most - a[k], T(0), a[k], most);
+            for (int k = 2; k < of_head; k++) {
+                const L taken = where_below(a[k] - most, T(0), L(T(0)), left);
+                left -= taken;
+                t[k] = a[k] + L(rounding) * (taken - a[k]);
+            }
+        }
+    }
     void unask(const L* after, const L* dasked, const L* dwritten, L* dhidden, L* dy, L* dx, L* dsource) const {
         L* d = dy + this->layers[0].dy;
         for (int h = 0; h < heads; h++, d += of_head) {
@@ -130,7 +148,7 @@ struct TapeHeads : Heads<L> {
     // Every head of a tape erases, then every one adds erase times value (memory.py). `one`: a tape has one head.
     template <bool one>
     void write(const L* old, const L* w, L* after) const {
-        const L* written = after + asked + of_written;
+        const L* written = after + taken + of_written;
         L* fresh = after + memory;
         const int several = one ? 1 : heads;
         for (int n = 0; n < slots; n++)
@@ -148,7 +166,7 @@ struct TapeHeads : Heads<L> {
     // Turns ds[memory] into the gradient of the memory before; adds to ds[weights] and dwritten.
     template <bool one>
     void unwrite(const L* old, const L* w, const L* after, L* ds, L* dwritten, L* held) const {
-        const L* written = after + asked + of_written;
+        const L* written = after + taken + of_written;
         L *d = ds + memory, *dw = ds + weights;
         const int several = one ? 1 : heads;
         for (int n = 0; n < slots; n++)

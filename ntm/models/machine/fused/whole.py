@@ -143,14 +143,20 @@ def sizes_of(controller: FeedForward | LSTM, access: NTMHeads | TapeHeads, x: Te
         sizes.tape, sizes.readers, sizes.separate = 1, access.heads, int(access.tapes > 1)
         sizes.seen, sizes.window = len(access.window), counts(access.window)
         sizes.flags, sizes.control = len(control), counts(control)
+        sizes.rounding = access.rounding
     else:
         sizes.readers, sizes.writers = access.readers, access.writers
     return sizes
 
 
+def kind_of(rows: int, dtype: torch.dtype) -> str:
+    """The lanes for so many rows."""
+    return next((lanes for most, lanes in CHUNKS[dtype] if rows <= most), USUAL)
+
+
 def lanes_of(x: Tensor) -> str:
     """The lanes for rows of x [B T I], or the usual ones where others cannot be built; raises NoLibraryError where none can."""
-    lanes = next((lanes for most, lanes in CHUNKS[x.dtype] if len(x) <= most), USUAL)
+    lanes = kind_of(len(x), x.dtype)
     try:
         load(lanes)
         return lanes
