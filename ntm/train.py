@@ -215,11 +215,12 @@ def summary(config: Config, module: LitModel, step: str, folder: Path, loaded: r
     shortest, longest = task.lengths
     start = "" if loaded is None else f"\nresumed     {loaded.path}, update {loaded.updates}"
     start += "".join(f"\ndamaged     {reason}" for reason in (loaded.damaged if loaded is not None else ()))
+    warmed = "" if config.curriculum.warmup is None else f"\nwarm-up     {config.curriculum.warmup.about}"
     device = "gpu" if device_of(config) == "gpu" else f"cpu, {config.trainer.threads} thread(s)"
     return (
         f"task        {name_of('task', task)}, lengths {shortest} to {longest}, supervision {task.claim}\n"
         f"model       {config.model.about}, {parameters:,} parameters\n"
-        f"recipe      {config.recipe}\n"
+        f"recipe      {config.recipe}{warmed}\n"
         f"device      {device}, {step}; seed {config.seed}; at most {config.trainer.max_steps} updates\n"
         f"run         {folder}{start}\n"
         f"TensorBoard tensorboard --logdir {folder.parent} --samples_per_plugin images=200"

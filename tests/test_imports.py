@@ -11,6 +11,7 @@ LAYERS = [  # a file may import from its own layer and from those above it in th
     ["tasks"],
     ["ntm.errors", "ntm.ends", "ntm.files"],
     ["ntm.models"],
+    ["ntm.recipe"],
     ["ntm.config"],
     ["ntm.training", "ntm.proofs", "ntm.runs", "ntm.sizes"],
     ["ntm.views", "ntm.named", "ntm.resuming", "ntm.words", "ntm.sweep"],

@@ -9,8 +9,9 @@ from conftest import composed
 from torch import nn
 from torch.testing import assert_close
 
-from ntm.config import CurriculumConfig, WarmupConfig, parse
+from ntm.config import parse
 from ntm.models.machine import Machine
+from ntm.recipe import CurriculumConfig, WarmupConfig
 from ntm.training.clipping import clip_gradients
 from ntm.training.curriculum import Progress, after_update, draw_stage, finished, focus, in_use, learning_rate, rates
 from ntm.training.data import Draw

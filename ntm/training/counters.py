@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from ntm.config import CurriculumConfig
 from ntm.errors import UserError
+from ntm.recipe import CurriculumConfig
 from ntm.training.curriculum import Progress
 from tasks.fields import Finite, Natural
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ntm.config import CurriculumConfig, OptimizerConfig
+from ntm.recipe import CurriculumConfig, OptimizerConfig
 from tasks.fields import Fraction, Natural, NotNegative
 
 

@@ -17,9 +17,9 @@ from lightning.pytorch.plugins.environments import (
 )
 from torch import Tensor, distributed, nn
 
-from ntm.config import TrainerConfig
 from ntm.errors import UserError
 from ntm.models import Learned
+from ntm.recipe import TrainerConfig
 from tasks import Batch, Score
 
 

@@ -133,9 +133,8 @@ class Bar(L.Callback):
         """Move on."""
         config, updates = module.config, module.progress.updates
         if updates % min(config.trainer.log_every, config.trainer.val_every) == 0:
-            stages = config.curriculum.stages
-            stage = f" stage {stages[module.progress.stage]}" if stages else ""
-            self.figures = f"loss {outputs['loss'].item():.3f} bit error {outputs['error']:.2%}{stage}"
+            stage = config.curriculum.told(module.progress.stage)
+            self.figures = f"loss {outputs['loss'].item():.3f} bit error {outputs['error']:.2%} {stage}".rstrip()
             self.bar.update(self.line, completed=updates, figures=f"{self.figures} {solved(module)}")
 
     def on_validation_end(self, trainer: L.Trainer, module: LitModel) -> None:
