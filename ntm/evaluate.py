@@ -78,6 +78,7 @@ def tell_damaged(console: Console, loaded: runs.Loaded) -> None:
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, then evaluate length by length; files are written only at the end."""
     sequences, seed = validate(Count, values["sequences"], "sequences"), validate(Seed, values["seed"], "seed")
+    discrete = validate(bool, values["discrete"], "discrete")
     asked = None if values["lengths"] is None else validate(Counts, values["lengths"], "lengths")
     room_key = spoken("room", overrides)
     room = None if values["room"] == "auto" else validate(Count, values["room"], room_key)
@@ -94,6 +95,8 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     longest = max(lengths)
     key = f"lengths={longest}" if room is None else f"lengths={longest}, {room_key}={room}"
     sizes.check_run(model, task, key, rows_of(task, longest, sequences), longest, room)
+    if discrete:
+        model = model.discrete()
     torch.set_num_threads(loaded.config.trainer.threads)
 
     results = []
@@ -105,8 +108,13 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             status.update(f"evaluating length {length}")
             results.append(evaluate(model, task, length, sequences, seed, room))
     console.print(table(f"{name}, supervision {task.claim}, {loaded.path} (update {loaded.updates})", results))
+    figures = model.figures()
+    if figures:
+        line = "; ".join(f"{name} {figure:,}" for name, figure in figures.items())
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     if "json" in outputs:
         report = {"run": str(loaded.path), "task": name, "model": raw["model"], "supervision": task.claim}
+        report["discrete"], report["figures"] = discrete, figures
         report["results"] = [r._asdict() for r in results]
         runs.put("json", outputs["json"], (json.dumps(report, indent=2) + "\n").encode())
     if "png" in outputs:

@@ -157,6 +157,14 @@ class Model(nn.Module, ABC):
             state = output.state
             yield start, output
 
+    def discrete(self) -> "Model":
+        """This model with all that it holds rounded after every tick; raises UserError where there is no such thing."""
+        raise no_discrete()
+
+    def figures(self) -> dict[str, float]:
+        """What it has to tell about the runs so far, by name."""
+        return {}
+
     def show(self, task: Task, split: str, seed: int, length: int, room: int | None = None) -> Shown:
         """The first sequence of a split of this length, run and recorded, and a line that tells what came out.
 
@@ -188,6 +196,11 @@ def only_eager(backend: str) -> None:
     """Raise UserError where another step is asked for than the one that every model has."""
     if backend == "fused":
         raise UserError("trainer.backend=fused: this model has no fused step; allowed: auto, eager")
+
+
+def no_discrete() -> UserError:
+    """What is said of a model that cannot be rounded."""
+    return UserError("discrete=true: this model has no such run, only a feed-forward controller with tape heads; allowed: false")
 
 
 def kept(signals: tuple[Signal, ...], start: int, drawn: set[int]) -> tuple[Signal, ...]:

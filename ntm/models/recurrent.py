@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ntm.models.base import EAGER, Learned, Model, Output, Signal, only_eager
+from ntm.models.base import EAGER, Learned, Model, Output, Signal, no_discrete, only_eager
 from tasks import Batch, Task
 
 
@@ -83,6 +83,10 @@ class Cell(nn.Module, ABC):
     def room_for(self, need: int) -> int:
         """See `Model.room_for`."""
         return need
+
+    def discrete(self, output: nn.Linear) -> Model:
+        """See `Model.discrete`; `output` is made of what the cell says."""
+        raise no_discrete()
 
     def signals(self, first: Any, ticks: list[Tick]) -> tuple[Signal, ...]:
         """What happened in a run that began in the state `first`, for pictures."""
@@ -193,6 +197,9 @@ class Recurrent(Model):
 
     def room_for(self, need: int) -> int:
         return self.cell.room_for(need)
+
+    def discrete(self) -> Model:
+        return self.cell.discrete(self.output)
 
 
 class Layer(nn.Module):

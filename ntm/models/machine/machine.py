@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ntm.errors import UserError
-from ntm.models.base import EAGER, Signal, only_eager
+from ntm.models.base import EAGER, Model, Signal, only_eager
 from ntm.models.machine.access import Access
 from ntm.models.machine.controllers import LSTM, FeedForward
+from ntm.models.machine.discrete import Discrete
 from ntm.models.machine.fused import library, whole
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Cell, Tick
@@ -106,6 +107,12 @@ class Machine(Cell):
 
     def room_for(self, need: int) -> int:
         return self.access.room_for(need)
+
+    def discrete(self, output: nn.Linear) -> Model:
+        """By decisions that are looked up."""
+        if (type(self), type(self.controller), type(self.access)) != (Machine, FeedForward, TapeHeads):
+            return super().discrete(output)
+        return Discrete(self, output)
 
     def signals(self, first: MachineState, ticks: list[Tick]) -> tuple[Signal, ...]:
         """Everything of access and controller, and what was read."""

@@ -1,0 +1,190 @@
+"""A machine of tape heads, all that it holds rounded after every tick: a tick is then a decision, made once and looked up.
+
+A value above a half is 1, any other 0, and a head stands on its heaviest slot. What heads read is rounded, so what the output
+hears of it is.
+
+A tick depends on its inputs, the register, the slots that heads see and stand on, which heads share a slot, and how far a head
+is from home where it is so near that going home and staying may lead to one slot. A decision is one real tick of the machine on
+a small ring of slots with just that in it.
+
+Letters: B batch, T ticks, H heads, N slots, M slot width, R all read vectors, C controller width, O outputs.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ntm.models.base import Model, Output
+from ntm.models.machine.access import HeadsState
+from ntm.models.machine.controllers import RegisterState
+from ntm.models.machine.lookup import Code, Configuration, Decision, Key, Ring, Shape, loop_of, pairs, ring_of, small
+from ntm.models.machine.tape_heads import TapeHeads
+
+TIE = 1e-6
+"""Weights that differ by less than this part are equally heavy: of them a head takes the first, from where it stands upwards."""
+
+CHUNK = 16_384
+"""Ticks of a sequence that are kept as more than inputs and logits."""
+
+
+class Decisions(dict[tuple, Decision]):
+    """What a tick does, made when first asked for, on a ring of so many slots."""
+
+    def __init__(self, machine: Any, output: nn.Linear, slots: int):
+        super().__init__()
+        self.machine, self.output, self.shape = machine, output, shape_of(machine.access)
+        self.start = machine.initial_state(1, slots)
+        self.furthest, self.lightest = 0.0, 1.0  # of a value from its bit, of a head on its slot
+        self.adds = output.weight.new_empty(0, 2, output.out_features)  # to logits, by each decision and by what it saw
+        self.fresh: list[Tensor] = []  # those that are not yet in it
+
+    def __missing__(self, flat: tuple) -> Decision:
+        key, heads = Key.of(self.shape, flat), self.machine.access
+        memory = torch.zeros_like(self.start.access.memory[0]).unflatten(-1, (heads.tapes, -1))
+        slots = len(memory)
+        seen = torch.stack([values(code) for code in key.seen]).unflatten(0, (heads.heads, -1))
+        at, tape = self.standing(key.met), torch.arange(heads.heads) % heads.tapes
+        memory[at, tape] = seen[:, self.shape.offsets.index(0)]
+        where, home = (F.one_hot(places % slots, slots).float()[None] for places in (at, at + torch.tensor(key.away)))
+        reads = seen[:, : len(heads.window)].reshape(1, -1)
+        access = HeadsState(memory.flatten(1)[None], where, home)
+        state = self.start._replace(controller=RegisterState(values(key.register)[None]), access=access, reads=reads)
+        hidden, after, _ = self.machine(torch.from_numpy(np.frombuffer(key.inputs, np.float32).copy())[None], state)
+
+        self.fresh.append(torch.stack([self.said(hidden), self.heard(reads)]))
+        left = after.access.memory.view_as(memory)[at, tape]
+        steps, weights = heaviest(after.access.weights[0], at)
+        self.measure(weights, left, after.controller.register)
+        moves = range(-self.shape.reach, self.shape.reach + 1)
+        leads = [[(start + move) % slots for start in (0, away) for move in moves] for away in key.away]
+        acts = [part for code, to, step in zip(codes(left), leads, steps) for part in (code, to.index(step))]
+        self[flat] = decision = (len(self), *codes(after.controller.register), *acts)
+        return decision
+
+    def standing(self, met: tuple[bool, ...]) -> Tensor:
+        """Slots [H] that heads may be put on, those that have met on one; on tapes of their own they cannot meet."""
+        first = [0] * self.shape.heads if self.shape.tapes > 1 else [*range(self.shape.heads)]
+        for (a, b), together in zip(pairs(self.shape), met):
+            first[b] = first[a] if together else first[b]
+        return torch.tensor([sorted(set(first)).index(head) for head in first])
+
+    def measure(self, weights: Tensor, *bits: Tensor) -> None:
+        """Remember how far these were from being discrete."""
+        self.lightest = min(self.lightest, weights.min().item())
+        for part in bits:
+            self.furthest = max([self.furthest, *(part - part.gt(0.5).float()).abs().flatten().tolist()])
+
+    def said(self, hidden: Tensor) -> Tensor:
+        """What a tick's controller adds to its logits [O]."""
+        width = self.machine.controller.width
+        return F.linear(hidden[0, :width], self.output.weight[:, :width], self.output.bias)
+
+    def heard(self, reads: Tensor) -> Tensor:
+        """What reads [1 R] add to the logits [O] of the tick that they end."""
+        return F.linear(reads[0], self.output.weight[:, self.machine.controller.width :])
+
+    def logits(self, path: list[int], last: Tensor) -> Tensor:
+        """Logits [T O] of decisions in a row, where `last` [1 R] is read in the end."""
+        if self.fresh:
+            self.adds, self.fresh = torch.cat([self.adds, torch.stack(self.fresh)]), []
+        said, heard = self.adds[torch.tensor(path)].unbind(1)
+        return said + torch.cat([heard[1:], self.heard(last)[None]])
+
+
+class Discrete(Model):
+    """A machine of a feed-forward controller and tape heads, rounded after every tick."""
+
+    def __init__(self, machine: Any, output: nn.Linear):
+        super().__init__()
+        self.machine, self.output, self.shape = machine, output, shape_of(machine.access)
+        self.loop = loop_of(self.shape)
+        self.decisions: dict[int, Decisions] = {}  # by the slots of their ring
+        self.ticks, self.seconds = 0, 0.0
+
+    @torch.no_grad()
+    def forward(self, inputs, ticks=None, *, room=None, state=None, noise=None, record=False) -> Output:
+        """As every model's, from the beginning; its state is a configuration for each row, and there are no signals."""
+        assert state is None, "it has no other beginning"
+        assert noise is None, "it does not learn"
+        begun = time.perf_counter()
+        decisions, ring, first = self.begin(room)
+        logits = inputs.new_zeros(*inputs.shape[:2], self.output.out_features)
+        lasts = [inputs.shape[1]] * len(inputs) if ticks is None else ticks.tolist()
+        ends = [self.run(x[:last], decisions, ring, first, row) for x, row, last in zip(inputs, logits, lasts)]
+        self.ticks, self.seconds = self.ticks + sum(lasts), self.seconds + time.perf_counter() - begun
+        return Output(logits, ends)
+
+    def begin(self, room: int | None) -> tuple[Decisions, Ring, Configuration]:
+        """All that sequences with this room have in common."""
+        state = self.machine.initial_state(1, room)
+        memory = state.access.memory[0]
+        homes, weights = heaviest(state.access.home[0], torch.zeros(self.shape.heads, dtype=torch.long))
+        few = small(self.shape, len(memory))
+        if few not in self.decisions:
+            self.decisions[few] = Decisions(self.machine, self.output, few)
+        self.decisions[few].measure(weights, memory)
+        tapes = []
+        for tape in memory.unflatten(-1, (self.shape.tapes, -1)).unbind(1):
+            tapes.append([bytes(tape.shape[-1])] * len(tape))
+            written = tape.gt(0.5).any(1).nonzero().flatten()
+            for slot, code in zip(written.tolist(), codes(tape[written])):
+                tapes[-1][slot] = code
+        register = bytes(self.machine.controller.register)
+        return self.decisions[few], ring_of(self.shape, len(memory), homes), Configuration(register, homes, tapes)
+
+    def run(self, inputs: Tensor, decisions: Decisions, ring: Ring, first: Configuration, logits: Tensor) -> Configuration:
+        """Fill logits [T O] for inputs [T I]; returns where it ends."""
+        now = first._replace(tapes=[tape.copy() for tape in first.tapes])
+        window = ring.beside[: len(self.machine.access.window)]
+        for start in range(0, len(inputs), CHUNK):
+            rows = np.ascontiguousarray(inputs[start : start + CHUNK].numpy())
+            path: list[int] = []
+            now = self.loop(rows.view(f"V{rows[0].nbytes}").ravel().tolist(), decisions, ring, now, path.append)
+            heads = zip(now.at, now.tapes * (self.shape.heads // self.shape.tapes))
+            last = torch.cat([values(tape[beside[at]]) for at, tape in heads for beside in window])[None]
+            logits[start : start + len(path)] = decisions.logits(path, last)
+        return now
+
+    def room_for(self, need: int) -> int:
+        return self.machine.room_for(need)
+
+    def figures(self) -> dict[str, float]:
+        """How much of the machine was reached, how discrete that was by itself, and how fast."""
+        every = list(self.decisions.values())
+        keys = [Key.of(self.shape, flat) for decisions in every for flat in decisions]
+        return {
+            "combinations": len(keys),
+            "slot contents": len({code for key in keys for code in key.seen}),
+            "register contents": len({key.register for key in keys}),
+            "furthest from rounded": max(decisions.furthest for decisions in every),
+            "least weight on a head's slot": min(decisions.lightest for decisions in every),
+            "ticks a second": round(self.ticks / self.seconds),
+        }
+
+
+def shape_of(heads: TapeHeads) -> Shape:
+    """What a loop must know of heads: their window, and the slot that they write."""
+    own = () if 0 in heads.window else (0,)
+    return Shape(heads.heads, heads.tapes, heads.window + own, heads.shift_width // 2)
+
+
+def codes(rows: Tensor) -> list[Code]:
+    """Rows of values, rounded."""
+    return [row.tobytes() for row in rows.gt(0.5).numpy()]
+
+
+def values(code: Code) -> Tensor:
+    """A code's bits as numbers."""
+    return torch.tensor(list(code), dtype=torch.float32)
+
+
+def heaviest(weights: Tensor, at: Tensor) -> tuple[list[int], Tensor]:
+    """How many slots above its own `at` [H] each head's heaviest one of weights [H N] is, on the ring, and how heavy."""
+    slots = weights.shape[1]
+    turned = weights.gather(1, (at[:, None] + torch.arange(slots)) % slots)
+    steps = (turned >= turned.amax(1, keepdim=True) * (1 - TIE)).int().argmax(1)
+    return steps.tolist(), turned.gather(1, steps[:, None])

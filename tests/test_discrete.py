@@ -1,0 +1,161 @@
+"""Rounded machines: decisions that are looked up against the whole machine, rounded tick by tick; and the command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, composed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from ntm.config import build, parse
+from ntm.errors import UserError
+from ntm.models import Recurrent
+from ntm.models.machine.access import HeadsState, Start
+from ntm.models.machine.controllers import FeedForward, RegisterState
+from ntm.models.machine.machine import Machine
+from ntm.models.machine.tape_heads import TapeHeads
+
+INPUTS, OUTPUTS = 3, 2
+
+
+@st.composite
+def machines(draw):
+    """A machine of random weights and of any shape, its room, and a seed for its inputs."""
+    count, slots = draw(st.integers(1, 3)), draw(st.integers(3, 30))
+    moves = draw(st.sampled_from([n for n in (1, 3, 5) if n <= slots]))
+    memory, weights = draw(st.sampled_from(["constant", "learned", "random"])), draw(st.sampled_from(["onehot", "learned"]))
+    torch.manual_seed(draw(st.integers(0, 1000)))
+    heads = TapeHeads(
+        5,
+        draw(st.integers(1, 3)),
+        moves,
+        count,
+        tuple(draw(st.lists(st.integers(-4, 4), min_size=1, max_size=3))),
+        draw(st.sampled_from([None, (0,), (2, 1)])),
+        separate=draw(st.booleans()),
+        start=Start(max(3, slots - 2), memory, draw(st.sampled_from([1e-6, 0.7])), weights),
+    )
+    machine = Machine(FeedForward(INPUTS + heads.read_width, [5], draw(st.integers(0, 2))), heads)
+    model = Recurrent(machine, OUTPUTS)
+    for parameter in model.parameters():  # so large that much is decided, so small that some is not
+        torch.nn.init.normal_(parameter, 0, draw(st.sampled_from([0.5, 2.0, 8.0])))
+    return model, slots, draw(st.integers(0, 1000))
+
+
+def rounded(access, at):
+    """Heads and slots rounded: the heaviest slot, the first from where a head stood where several are as heavy."""
+    weights = access.weights[0].numpy().astype(float)
+    places = []
+    for head, row in enumerate(weights):
+        order = [(at[head] + step) % len(row) for step in range(len(row))]
+        places.append(next(slot for slot in order if row[slot] >= row.max() * (1 - 1e-6)))
+    where = F.one_hot(torch.tensor(places), weights.shape[1]).float()[None]
+    return access._replace(memory=(access.memory > 0.5).float(), weights=where), places
+
+
+def dense_run(model, inputs, slots):
+    """The whole machine, rounded after every tick: logits [T O], register, places, memory, and how far it was from that."""
+    machine = model.cell
+    controller, access, _ = machine.initial_state(1, slots)
+    access, places = rounded(access, [0] * machine.access.heads)
+    access = HeadsState(access.memory, access.weights, access.weights)
+    logits = []
+    for x in inputs:
+        state = machine.initial_state(1, slots)._replace(controller=controller, access=access, reads=machine.access.read(access))
+        hidden, after, _ = machine(x[None], state)
+        controller = RegisterState((after.controller.register > 0.5).float())
+        access, places = rounded(after.access, places)
+        logits.append(model.output(torch.cat([hidden[:, : machine.controller.width], machine.access.read(access)], -1))[0])
+    return torch.stack(logits), controller.register[0], places, access.memory[0]
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(machines())
+def test_lookup_is_the_whole_machine_rounded_tick_by_tick(drawn):
+    model, slots, seed = drawn
+    inputs = torch.from_numpy(np.random.default_rng(seed).integers(0, 2, (2, 12, INPUTS))).float()
+    discrete = model.discrete()
+    with torch.no_grad():
+        made = discrete(inputs, torch.tensor([12, 9]), room=slots)
+        for row, ticks in enumerate((12, 9)):
+            logits, register, places, memory = dense_run(model, inputs[row, :ticks], slots)
+            torch.testing.assert_close(made.logits[row, :ticks], logits, rtol=1e-5, atol=1e-4)
+            end = made.state[row]
+            assert list(end.register) == register.tolist()
+            assert end.at == places
+            tapes = torch.tensor([[list(code) for code in tape] for tape in end.tapes])
+            assert torch.equal(tapes.transpose(0, 1).flatten(1).float(), memory)
+    assert discrete.figures()["combinations"] <= 21
+
+
+def model_of(*words):
+    config = parse(composed(*words))
+    torch.manual_seed(0)
+    return build(config), config.task
+
+
+def test_long_sequences_and_other_rooms_share_decisions(monkeypatch):
+    model, task = model_of("task=binary_mul")
+    inputs = task.batch(0, "test", 0, 1, (8, 8)).inputs
+    whole, pieces = model.discrete(), model.discrete()
+    expected = whole(inputs, room=40)
+    monkeypatch.setattr("ntm.models.machine.discrete.CHUNK", 7)
+    made = pieces(inputs, room=40)
+    assert torch.equal(made.logits, expected.logits)
+    assert made.state == expected.state
+    pieces(inputs, room=400)
+    assert len(pieces.decisions) == 1
+    assert pieces.figures()["combinations"] == whole.figures()["combinations"]
+
+
+def test_a_crisp_machine_is_the_same_rounded():
+    """Weights so large that nothing is between: the soft run is the rounded one."""
+    model, task = model_of("task=binary_mul")
+    heads = model.cell.access
+    with torch.no_grad():
+        for layer in (heads.writing, model.cell.controller.feedback):
+            layer.weight.mul_(1e8)
+            layer.bias.mul_(1e8)
+        heads.addressing.weight.zero_()[0, 0] = 40  # home at the first flag, otherwise one slot on
+        heads.addressing.bias.copy_(torch.tensor([-20.0, 20, -20, -20, 20]))
+    batch = task.batch(0, "test", 0, 4, (6, 6))
+    with torch.no_grad():
+        torch.testing.assert_close(model.discrete().logits(batch, 40), model.logits(batch, 40), rtol=1e-3, atol=1e-3)
+
+
+def test_the_command(run, tmp_path, capsys):
+    words = [word for word in TINY if not word.startswith("model.")]
+    run("train", *words, "model=tape", "model.slots=12", "trainer.max_steps=5", "run_dir=run")
+    capsys.readouterr()
+    run("evaluate", "run=run", "discrete=true", "lengths=[2,7]", "sequences=5", "room=30", "json=table.json", "png=trace.png")
+    out = capsys.readouterr().out
+    assert "combinations " in out
+    assert "ticks a second " in out
+    report = json.loads(Path("table.json").read_text())
+    assert report["discrete"] is True
+    assert report["figures"].keys() >= {"combinations", "slot contents", "register contents", "furthest from rounded"}
+    assert report["figures"]["combinations"] > 1
+    assert 0 < report["figures"]["least weight on a head's slot"] <= 1
+    assert [r["length"] for r in report["results"]] == [2, 7]
+    assert Path("trace.png").exists()
+
+
+def test_the_command_refuses_what_cannot_be_rounded(run, trained, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("evaluate", f"run={trained}", "discrete=true")
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "discrete=true: this model" in error
+    assert "allowed: false" in error
+
+
+@pytest.mark.parametrize("choice", ["ntm", "ntm_lstm", "tape_lstm", "gru", "lstm", "transformer", "turing"])
+def test_models_that_cannot_be_rounded(choice):
+    model, _ = model_of(f"task={'turing' if choice == 'turing' else 'copy'}", f"model={choice}")
+    with pytest.raises(UserError, match=r"discrete=true: .*; allowed: false"):
+        model.discrete()
