@@ -16,7 +16,7 @@ LAYERS = [  # a file may import from its own layer and from those above it in th
     ["ntm.training", "ntm.proofs", "ntm.runs", "ntm.sizes"],
     ["ntm.views", "ntm.named", "ntm.resuming", "ntm.words", "ntm.sweep"],
     ["ntm.command"],
-    ["ntm.evaluate"],
+    ["ntm.evaluate", "ntm.certificate"],
     ["ntm.train", "ntm.turing", "ntm.certify"],
     ["ntm.benches"],
     ["ntm.bench"],

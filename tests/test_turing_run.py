@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machines import random_table
 
 from ntm.models.machine import TapeHeads
 from ntm.models.machine.access import HeadsState
@@ -13,21 +14,6 @@ from ntm.models.turing.decisions import Decisions, NotDiscreteError, code_of, de
 from ntm.models.turing.free import compare, reference
 from ntm.models.turing.run import begin_dense, grow, run_dense, run_discrete
 from tasks.turing import parts, random_word, read_table, read_word
-
-
-def random_table(seed, states, symbols, tapes):
-    """A table with random rows, some of them missing."""
-    random = np.random.default_rng(seed)
-    names, alphabet = [f"q{n}" for n in range(states)], [*"_abcd"[:symbols]]
-
-    def row():
-        if random.random() < 0.05:
-            return None
-        pick = [" ".join(random.choice(of, tapes)) for of in (alphabet, list("LSR"))]
-        return [*pick, str(random.choice([*names, "halt"], p=[0.97 / states] * states + [0.03]))]
-
-    every = np.stack(np.meshgrid(*[alphabet] * tapes), -1).reshape(-1, tapes)
-    return read_table({"symbols": alphabet, "table": {name: {" ".join(seen): row() for seen in every} for name in names}})
 
 
 @settings(max_examples=25, deadline=None)

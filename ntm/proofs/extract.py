@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ntm.models.turing.decisions import Code, Decision, name_of
+from ntm.models.turing.decisions import Code, Decision, code_of, name_of
 from tasks.turing import Row, Table, letters
 
 
@@ -14,10 +14,14 @@ def extract(table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decisio
 
     A combination that cannot occur has no row: `null`. A state that does nothing on whatever it sees is a halting state.
     """
+    names: dict[Code, str] = {}
+    for code in [code_of(table, state) for state in table.states] + [code for code, _ in reached]:
+        # A state may be called 11, and a register show two bits.
+        names[code] = names.get(code) or unused(name_of(table, code), dict.fromkeys(names.values()))
     rows: dict[str, dict[str, list[str] | None]] = {}
     for (code, seen), decision in reached.items():
-        row = Row(decision.write, decision.move, name_of(table, decision.code)) if decision.running else None
-        rows.setdefault(name_of(table, code), {})[" ".join(seen)] = (
+        row = Row(decision.write, decision.move, names[decision.code]) if decision.running else None
+        rows.setdefault(names[code], {})[" ".join(seen)] = (
             None if row is None else [" ".join(row.write), letters(row.move), row.state]
         )
     halting = [state for state, by_symbol in rows.items() if not any(by_symbol.values())]

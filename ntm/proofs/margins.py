@@ -1,37 +1,35 @@
 """How far every gate is from flipping, in real arithmetic and in float32: the part of a certificate that is about numbers.
 
 Around each combination of register and symbols that can occur lies a box: the register's bits may be off by `register`, what
-is read by `read`. Through the controller the box is followed soundly: unit by unit as an exact linear map of the box where
-a ReLU keeps its side in the whole box, as an interval where it may not, and with float32's own rounding added. Each logit
-keeps a margin, its distance from 0 less the radius of its box; a margin m leaves an error of at most sigmoid(-m) in its bit.
-The errors after a tick follow from the margins; `settle` looks for errors that reproduce themselves. Where it finds them, a
-tick from inside the boxes ends inside the boxes, so by induction every tick of every run does what the decisions say.
-
-Letters: X combinations, C units, R what is read, Q register, L logits.
+is read by `seen`. Through the controller the box is followed soundly (boxes.py). Each logit keeps a margin, its distance from
+0 less the radius of its box; a margin m leaves an error of at most sigmoid(-m) in its bit. The errors after a tick follow from
+the margins; `bounds` looks for errors that reproduce themselves. Where it finds them, a tick from inside the boxes ends inside
+the boxes, so by induction every tick of every run does what the decisions say, if it begins there.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from ntm.models.machine.access import CLIP
 from ntm.models.machine.addressing import WEIGHT_EPSILON
 from ntm.models.recurrent import Recurrent
 from ntm.models.turing.compiler import shape_of
 from ntm.models.turing.decisions import Code, Decision, encode
+from ntm.proofs.boxes import TINY, Layers, OverflowsError, box, layers_of
 from tasks.turing import Table
 
-ROUNDING = 2.0**-24
-"""Unit roundoff of float32."""
 FUNCTION = 1e-6
-"""Relative error granted to float32's exp, log, sigmoid, softmax and softplus, and to the few products around them."""
+"""Granted to float32's functions each time that one is used: of its value to softmax, of 1 to sigmoid, of 1 or of its value,
+whichever is more, to softplus and log; and to a sum over all slots, of its terms' magnitudes."""
+LOOSE = 1 + 1e-3
+"""For the few roundings and products of two small errors that are not written out; see `one_tick`."""
 DRIFT = 1e-6
 """Error granted to a slot that no head visits for a long time: see `Bounds.ticks`."""
 MOST_SLOTS = 2.0**40
 LEAST = 2.0**-150
-"""Under this float32 rounds to 0; stray weight is not told apart below it."""
+"""Where the search for errors of a weight begins."""
 ABSORBED = 2.0**-50
 """Stray weight of which float32 takes up no more than DRIFT, however often it is added; see `Bounds.forever`."""
 
@@ -62,11 +60,16 @@ class Bounds(NamedTuple):
     margins: Margins
     errors: Errors
     settled: bool  # the errors reproduce themselves
+    overflows: bool = False  # nothing is known: a sum may leave float32's range
 
     @property
     def ticks(self) -> float:
-        """Ticks for which a slot may be left alone before stray weight has moved it by DRIFT, in real arithmetic."""
-        return DRIFT / (2 * self.errors.off_head)
+        """Ticks for which a slot may be left alone before stray weight has moved it by DRIFT.
+
+        Of a slot near 0 or 1 a tick erases at most twice the weight, and adds as much; float32 does twice that at most, for where
+        the slot was is one of the numbers that it rounds to.
+        """
+        return DRIFT / (8 * LOOSE * self.errors.off_head)
 
     @property
     def forever(self) -> bool:
@@ -79,8 +82,11 @@ class Bounds(NamedTuple):
 
     @property
     def kept(self) -> float:
-        """The share of its old error that a slot keeps under a head: far below 1, errors are forgotten."""
-        return self.errors.off_head + flips(self.margins.erase)
+        """The share of its old error that a slot keeps under a head: far below 1, errors are forgotten.
+
+        The weight on the slot and the erase gate are each granted FUNCTION, and so is their product, with all its rounding.
+        """
+        return self.errors.off_head + flips(self.margins.erase) + 3 * FUNCTION
 
 
 def flips(margin: float) -> float:
@@ -88,63 +94,17 @@ def flips(margin: float) -> float:
     return float(np.exp(-np.logaddexp(0, margin)))
 
 
-class Layers(NamedTuple):
-    """The network of one tick as weights and biases in float64."""
-
-    hidden: list[tuple[np.ndarray, np.ndarray]]
-    last: tuple[np.ndarray, np.ndarray]  # [L C], [L]: register, writing, addressing, output
-    tail: np.ndarray  # [R], what the output makes of the reads after the tick
-
-
-def layers_of(machine: Recurrent) -> Layers:
-    """The weights of a machine as a certificate needs them."""
-
-    def exact(tensor: torch.Tensor) -> np.ndarray:
-        return tensor.detach().double().numpy()
-
-    controller, feedback, heads, output = shape_of(machine)
-    hidden = [(exact(layer.weight), exact(layer.bias)) for layer in controller.layers if isinstance(layer, torch.nn.Linear)]
-    layers = [feedback, heads.writing, heads.addressing]
-    width = controller.width
-    weights = torch.cat([*(layer.weight for layer in layers), output.weight[:, :width]])
-    biases = torch.cat([*(layer.bias for layer in layers), output.bias])
-    return Layers(hidden, (exact(weights), exact(biases)), exact(output.weight[0, width:]))
-
-
-def box(layers: Layers, centre: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre [L] and radius [L] of the logits, from what the controller sees [R+Q] and how far that may be off [R+Q]."""
-    # Deviation of the units = linear @ deviation of what is seen, plus at most loose. Units that are surely 0 are left out.
-    units, linear, loose, alive = centre, None, np.zeros(len(centre)), np.arange(len(centre))
-    for weight, bias in layers.hidden:
-        w = weight[:, alive]
-        value, error = w @ units + bias, np.abs(w) @ loose + rounding(w, units, bias)
-        through = w if linear is None else w @ linear
-        radius = np.abs(through) @ spread + error
-        alive = np.flatnonzero(value + radius >= 0)
-        on = (value - radius)[alive] > 0
-        units = np.maximum(value[alive], 0.0)
-        linear = np.where(on[:, None], through[alive], 0.0)
-        loose = np.where(on, error[alive], radius[alive])
-    assert linear is not None, "a controller has a hidden layer"
-    weight, bias = layers.last
-    w = weight[:, alive]
-    radius = np.abs(w @ linear) @ spread + np.abs(w) @ loose + rounding(w, units, bias)
-    return w @ units + bias, radius
-
-
-def rounding(weight: np.ndarray, units: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """The most that float32 may be off in weight @ units + bias, in any order of summation (with a factor 2 to spare)."""
-    terms = len(units) + 2
-    return 2 * terms * ROUNDING * (np.abs(weight) @ np.abs(units) + np.abs(bias))
-
-
 def bounds(machine: Recurrent, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision]) -> Bounds:
     """Margins and errors over every combination that can occur, and whether the errors reproduce themselves."""
+    nothing = Bounds(Margins(*[-np.inf] * 7), Errors(np.inf, np.inf, np.inf), settled=False, overflows=True)
     if not all(parameter.isfinite().all() for parameter in machine.parameters()):
-        return Bounds(Margins(*[-np.inf] * 7), Errors(np.inf, np.inf, np.inf), settled=False)
+        return nothing
     errors = Errors(FUNCTION, FUNCTION, LEAST)
     for _ in range(50):
-        margins = smallest(machine, table, reached, errors)
+        try:
+            margins = smallest(machine, table, reached, errors)
+        except OverflowsError:
+            return nothing
         after = one_tick(margins, errors)
         if not np.isfinite(np.array([*margins, *after])).all() or min(margins) <= 0 or max(after) > 0.5:
             return Bounds(margins, after, settled=False)
@@ -155,17 +115,25 @@ def bounds(machine: Recurrent, table: Table, reached: Mapping[tuple[Code, tuple[
 
 
 def smallest(machine: Recurrent, table: Table, reached: Mapping[tuple[Code, tuple[str, ...]], Decision], errors: Errors) -> Margins:
-    """The smallest margins of all combinations within the boxes of these errors."""
-    read = errors.slot + DRIFT + 2 * errors.off_head
+    """The smallest margins of all combinations within the boxes of these errors; raises OverflowsError."""
     shape = shape_of(machine)
-    spread = np.repeat([read, errors.register], [shape.heads.read_width, shape.controller.register])
+    spread = np.repeat([seen_within(errors), errors.register], [shape.heads.read_width, shape.controller.register])
     layers = layers_of(machine)
     each = [margins_at(layers, table, code, seen, decision, spread) for (code, seen), decision in reached.items()]
     return Margins(*np.min(np.array(each), axis=0).tolist())
 
 
+def seen_within(errors: Errors) -> float:
+    """How far what a head reads may be from the symbol of its slot: the slot's error, its weight's, and what else is read.
+
+    The head's weight on it may be off by what lies elsewhere and by the grants of softmax and of the sum.
+    """
+    slot = errors.slot + DRIFT
+    return slot + LOOSE * (2 * errors.off_head + 2 * FUNCTION) * (1 + slot) + MOST_SLOTS * TINY
+
+
 def margins_at(layers: Layers, table: Table, code: Code, seen: tuple[str, ...], decision: Decision, spread: np.ndarray) -> Margins:
-    """The margins of one combination, towards what its decision says."""
+    """The margins of one combination, towards what its decision says; raises OverflowsError."""
     tapes, symbols = table.tapes, len(table.symbols)
     read = encode(table, seen).double().numpy()
     logits, radius = box(layers, np.concatenate([read, np.array(code, dtype=float)]), spread)
@@ -182,31 +150,34 @@ def margins_at(layers: Layers, table: Table, code: Code, seen: tuple[str, ...], 
         for other in (-1, 0, 1)
         if other != move
     ]
-    # The output also sees what is read after the tick: any symbol of each tape.
-    tail = layers.tail.reshape(tapes, symbols)
-    after = np.abs(tail).max(1).sum() + np.abs(tail).sum() * spread.max()
     return Margins(
         register=float((np.where(np.array(decision.code) > 0, register, -register) - r_register).min()),
         written=float(np.clip(np.where(written > 0, values, -values) - r_values, -CLIP, CLIP).min()),
         erase=float(np.clip(erase - r_erase, -CLIP, CLIP).min()),
         stay=float(-high[:, 0].max()),
         move=float(min(gaps)),
-        running=float((running[0] if decision.running else -running[0]) - r_running[0] - after),
+        running=float((running[0] if decision.running else -running[0]) - r_running[0]),
         sharpening=float(1 + np.logaddexp(0, low[:, 1].min())),
     )
 
 
 def one_tick(margins: Margins, errors: Errors) -> Errors:
-    """The errors after a tick that began within `errors`.
+    """The errors after a tick that began within `errors`; FUNCTION is granted each time that a function is used.
 
-    Under its head a slot keeps at most off_head + (1 - erase) of what it held, so its old error is forgotten. The share of
-    weight that leaves the head, to home, to other moves and from before, is raised to the power of the sharpening; slots that
-    hold next to nothing count as WEIGHT_EPSILON each.
+    Written: under its head a slot keeps at most `kept` of what it held, so its old error is forgotten, and takes the value's, of
+    which sigmoid may be off. The three products and two sums round by less than the last FUNCTION.
+    Moved: the share of weight that leaves the head, to home, to other moves and from before, is raised to the power of the
+    sharpening; slots that hold next to nothing count as WEIGHT_EPSILON each. Two logs are off by FUNCTION, which a power of at
+    most 22 makes 1e-4 of a weight: LOOSE; in proportion to the log they make the power smaller, and so do softplus and a product.
     """
-    keeps = errors.off_head + flips(margins.erase)
-    slot = keeps * (1 + errors.slot) + flips(margins.written)
-    strays = 2 * np.exp(-margins.move)
-    on = (1 - flips(margins.stay)) * (1 - errors.off_head) / (1 + strays)
-    power = margins.sharpening * (1 - FUNCTION)
-    off = ((1 - on) / on * (1 + FUNCTION)) ** power + MOST_SLOTS * (WEIGHT_EPSILON / on) ** power
-    return Errors(flips(margins.register) + FUNCTION, slot + FUNCTION, max(off, LEAST))
+    kept = errors.off_head + flips(margins.erase) + 3 * FUNCTION
+    slot = kept * (1 + errors.slot + DRIFT) + LOOSE * (flips(margins.written) + FUNCTION) + FUNCTION
+    home = flips(margins.stay) + FUNCTION
+    strays = 2 * np.exp(-margins.move) + TINY
+    on = (1 - errors.off_head) * (1 - home) / (1 + strays) / LOOSE
+    power = margins.sharpening * (1 - 4 * FUNCTION)
+    if on <= 0 or power < 1:  # below 1 the powers of shares may add up to more than the power of their sum
+        return Errors(flips(margins.register) + FUNCTION, slot, np.inf)
+    share = LOOSE * (errors.off_head + home + strays) / on
+    off = LOOSE * (share**power + MOST_SLOTS * (WEIGHT_EPSILON / on) ** power) + MOST_SLOTS * TINY
+    return Errors(flips(margins.register) + FUNCTION, slot, off)
