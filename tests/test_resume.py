@@ -14,10 +14,15 @@ MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.te
 MUL += ["model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
 MUL += ["curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.least_batches=2"]
 MUL += ["curriculum.noise_below=0.6", "curriculum.noise_above=0.9"]  # noise and every stage within a few updates
+PRODUCT = [*MUL[:10], "recipe=binary_mul_tape_product", "curriculum.stages=[2]"]
+PRODUCT += ["curriculum.warmup.stages=[1]", "curriculum.warmup.advance_below=1", "curriculum.warmup.focused_below=1"]
+PRODUCT += ["curriculum.least_batches=1", "curriculum.noise_updates=3", "curriculum.rounding_updates=9"]
+PRODUCT += ["curriculum.noise_below=1", "curriculum.noise_above=1"]  # all of it within a few updates
 BESIDE = [word for word in TINY if not word.startswith("model.")]
 RECIPES = {
     "copy": TINY,
     "binary_mul": MUL,
+    "products alone": PRODUCT,
     "copy, lstm": [*BESIDE, "model=lstm", "model.width=8"],
     "copy, transformer": [*BESIDE, "model=transformer", "model.width=8", "model.heads=2"],
 }
@@ -50,6 +55,32 @@ def test_straight_equals_stopped_and_resumed(run, name, at):
     run("train", *RECIPES[name], f"trainer.max_steps={at}", "run_dir=halves")
     run("train", "resume=halves", "trainer.max_steps=20")
     assert same(Path("straight/last.ckpt"), Path("halves/last.ckpt"))
+
+
+def test_products_alone_get_to_the_last_phase_within_these_updates(run):
+    run("train", *PRODUCT, "trainer.max_steps=12", "run_dir=run")
+    progress = torch.load("run/last.ckpt", weights_only=True)["ntm"]["progress"]
+    assert (progress["stage"], progress["noise"]) == (1, 2.0)
+    assert 0 < progress["rounding"] < 1
+
+
+def test_noise_that_is_in_full_after_a_validation_does_not_end_a_resumed_run(run):
+    one = [
+        "task=copy",
+        "task.width=1",
+        "task.lengths=[1,1]",
+        "task.val_lengths=[1]",
+        "task.test_lengths=[1]",
+        "task.probe_length=1",
+    ]
+    one += ["trainer.val_sequences=1", "trainer.batch_size=8", "trainer.val_every=5", "trainer.val_patience=1", "seed=3"]
+    one += ["curriculum.noise=0.1", "curriculum.noise_updates=12", "curriculum.noise_below=1", "curriculum.noise_above=1"]
+    run("train", *one, "trainer.max_steps=40", "run_dir=straight")
+    at = torch.load("straight/last.ckpt", weights_only=True)["ntm"]["updates"]
+    assert at < 40, "it was solved"
+    run("train", *one, f"trainer.max_steps={at - 2}", "run_dir=cut")
+    run("train", "resume=cut", "trainer.max_steps=40")
+    assert same(Path("straight/last.ckpt"), Path("cut/last.ckpt"))
 
 
 @pytest.mark.parametrize("name", RECIPES)
