@@ -69,7 +69,8 @@ class CurriculumConfig:
     noise_below: Fraction  # running bit error under which noise rises
     noise_above: Fraction  # running bit error over which noise falls
     focus: NotNegative = 0.0  # weight of the penalty on blurred heads, once noise is in full
-    rounding_updates: Natural = 0  # from none to all of it, once noise is in full; 0: values stay soft
+    rounding_from: Fraction = 0.0  # how far values are drawn to bits as soon as there is no warm-up any more
+    rounding_updates: Natural = 0  # from that to all of it, once noise is in full; 0: never
     warmup: WarmupConfig | None = None
 
     @property

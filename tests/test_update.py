@@ -254,7 +254,7 @@ def test_rounding_rises_after_noise_and_falls_before_it():
         p = after_update(rounding, p, 2, error)
         seen.append((p.noise, p.rounding))
         assert finished(rounding, p) == (seen[-1] == (1.0, 1.0))
-        assert in_use(p) == float(p.rounding > 0)
+        assert in_use(rounding, p) == float(p.rounding > 0)
     assert seen == [(1.0, r) for r in (0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.0)] + [(0.6, 0.0), (pytest.approx(0.2), 0.0)]
 
 

@@ -27,7 +27,7 @@ class Progress(NamedTuple):
     blur: NotNegative = 1.0  # running mean of how blurred heads are, where a penalty is on it
     learned_at: Natural | None = None  # update of the validation that showed the task learned
     noise: NotNegative = 0.0  # standard deviation of the noise on the gates' logits
-    rounding: Fraction = 0.0  # how far values are drawn to bits
+    rounding: Fraction = 0.0  # how far values are on the way from `rounding_from` to bits
 
 
 def draw_stage(config: CurriculumConfig, seed: int, progress: Progress) -> int:
@@ -69,9 +69,14 @@ def after_last(config: CurriculumConfig, progress: Progress) -> Progress:
 
 
 def focus(config: CurriculumConfig, progress: Progress) -> float:
-    """Weight of the penalty on blurred heads: it grows with the noise, by success; before, it would freeze a wrong policy."""
+    """Weight of the penalty on blurred heads: it grows with the noise, by success; before, it would freeze a wrong policy.
+
+    Where a warm-up has taught how heads move, it is there from then on.
+    """
     if config.warmup is not None and progress.stage < config.warm_stages:
         return config.warmup.focus if progress.stage == config.warm_stages - 1 else 0.0
+    if config.warmup is not None:
+        return config.focus  # what the warm-up has taught is kept
     return config.focus * progress.noise / config.noise if config.noise else 0.0
 
 
@@ -94,9 +99,15 @@ def rates(config: OptimizerConfig, curriculum: CurriculumConfig, progress: Progr
     return {"addressing": config.addressing_rate if warmup is None else warmup.addressing_rate}
 
 
-def in_use(progress: Progress) -> float:
-    """How far values are rounded when it is not training: in full once rounding has begun."""
-    return float(progress.rounding > 0)
+def rounding(config: CurriculumConfig, progress: Progress) -> float:
+    """How far values are drawn to bits in training."""
+    from_the_start = 0.0 if progress.stage < config.warm_stages else config.rounding_from
+    return from_the_start + (1 - from_the_start) * progress.rounding
+
+
+def in_use(config: CurriculumConfig, progress: Progress) -> float:
+    """How far values are drawn to bits in validations: in full once that has begun."""
+    return 1.0 if progress.rounding else rounding(config, progress)
 
 
 def finished(config: CurriculumConfig, progress: Progress) -> bool:

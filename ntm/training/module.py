@@ -15,7 +15,7 @@ from ntm.models import Learned, Shown
 from ntm.training import processes
 from ntm.training.clipping import Clipped, clip_gradients
 from ntm.training.counters import Counters, Skips, as_plain, check_counters
-from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates
+from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounding
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
@@ -90,7 +90,7 @@ class LitModel(L.LightningModule):
         multiples = rates(recipe, self.config.curriculum, self.progress)
         for group, multiple in zip(optimizer.param_groups, (1.0, *(multiples.get(name, 1.0) for name in self.model.groups()))):
             group["lr"] = rate * multiple
-        self.model.round(self.progress.rounding)
+        self.model.round(rounding(self.config.curriculum, self.progress))
         batch, noise, mean_over = draw.batch, self.noise(draw.batch.inputs), self.config.trainer.mean_over
         own_noise = None if noise is None else noise[processes.rows()]
         own = self.model.learn(self.task, processes.part(batch), mean_over, own_noise, focus(self.config.curriculum, self.progress))
@@ -167,7 +167,7 @@ class LitModel(L.LightningModule):
             "train/learning_rate": rate,
             "curriculum/stage": self.progress.stage,
             "curriculum/noise": self.progress.noise,
-            "curriculum/rounding": self.progress.rounding,
+            "curriculum/rounding": rounding(self.config.curriculum, self.progress),
             "grad/norm": clipped.norm,
             "grad/clipped": clipped.fraction,
             "grad/skipped": self.skips.total,
@@ -178,7 +178,7 @@ class LitModel(L.LightningModule):
     def on_validation_start(self) -> None:
         """What is validated is sound, and rounded in full once it is on the way there."""
         self.mend()
-        self.model.round(in_use(self.progress))
+        self.model.round(in_use(self.config.curriculum, self.progress))
         self.tallies = []
 
     def validation_step(self, longer: Longer, index: int) -> None:
@@ -201,7 +201,7 @@ class LitModel(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics({**means, **by_length}, step=self.progress.updates)
         self.validated = self.progress.updates
-        unfinished = not in_use(self.progress) and self.config.curriculum.rounding_updates > 0
+        unfinished = not self.progress.rounding and self.config.curriculum.rounding_updates > 0
         self.selection = error + 1e-3 * loss / (1 + loss) + unfinished  # what is not rounded yet is no candidate
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
         self.solved_in_a_row = self.solved_in_a_row + 1 if not any(errors) else 0
