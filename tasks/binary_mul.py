@@ -78,9 +78,13 @@ class BinaryMul(Task):
         return inputs[0].numpy(), targets[0].numpy(), mask[0].numpy()
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
-        size, length = len(lengths), lengths[0]
-        # Python's integers, in arrays of objects: of any length.
-        a, b = np.array([(operand(random, length), operand(random, length)) for _ in lengths], dtype=object).T
+        length = lengths[0]
+        return self.posed([(operand(random, length), operand(random, length)) for _ in lengths], length, split)
+
+    def posed(self, pairs: list[tuple[int, int]], length: int, split: str) -> Batch:
+        """These pairs of operands, each of at most `length` bits."""
+        size = len(pairs)
+        a, b = np.array(pairs, dtype=object).T  # Python's integers, of any length
         sweep = np.arange(min(2 * length, self.sweeps or 2 * length), dtype=object)
         inputs = np.zeros((size, self.ticks(length), 3), np.float32)
         targets, mask = np.zeros((2, size, self.ticks(length), 1), np.float32)

@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from ntm import certify, evaluate, train, turing
+from ntm import certify, evaluate, multiply, train, turing
 from ntm.command import defaults
 from ntm.runs import RUN_KEYS
 
 torch.set_num_threads(1)
 
-COMMANDS = {"train": train.main, "evaluate": evaluate.main, "turing": turing.main, "certify": certify.main}
+COMMANDS = {
+    "train": train.main,
+    "evaluate": evaluate.main,
+    "multiply": multiply.main,
+    "turing": turing.main,
+    "certify": certify.main,
+}
 
 TINY = ["task=copy", "task.lengths=[1,3]", "task.val_lengths=[3,5]", "task.test_lengths=[3,4]", "task.probe_length=3"]
 TINY += ["task.width=3", "model.slots=12", "model.slot_width=6", "model.controller.hidden=[16]"]
