@@ -152,7 +152,7 @@ def reasons(certificate: Certificate) -> list[str]:
     if proof is not None and proof.overflows:
         why.append("a sum may leave float32's range, or a weight is no number")
     elif proof is not None and not proof.settled:
-        why.append("the errors of one tick grow in the next: a gate may flip")
+        why.append("the errors of one tick grow in the next, a gate may flip, or a value is too far from 0 and 1 to count as a bit")
     elif proof is not None:
         why.append(f"stray weight adds up: proved for {proof.ticks:.0e} ticks only")
     return why

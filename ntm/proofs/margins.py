@@ -16,7 +16,7 @@ from ntm.models.machine.access import CLIP
 from ntm.models.machine.addressing import WEIGHT_EPSILON
 from ntm.models.recurrent import Recurrent
 from ntm.models.turing.compiler import shape_of
-from ntm.models.turing.decisions import Code, Decision, encode
+from ntm.models.turing.decisions import TOLERANCE, Code, Decision, encode
 from ntm.proofs.boxes import TINY, Layers, OverflowsError, box, layers_of
 from tasks.turing import Table
 
@@ -59,7 +59,7 @@ class Bounds(NamedTuple):
 
     margins: Margins
     errors: Errors
-    settled: bool  # the errors reproduce themselves
+    settled: bool  # the errors reproduce themselves, and leave bits that count as such
     overflows: bool = False  # nothing is known: a sum may leave float32's range
 
     @property
@@ -106,7 +106,8 @@ def bounds(machine: Recurrent, table: Table, reached: Mapping[tuple[Code, tuple[
         except OverflowsError:
             return nothing
         after = one_tick(margins, errors)
-        if not np.isfinite(np.array([*margins, *after])).all() or min(margins) <= 0 or max(after) > 0.5:
+        # Whoever reads a run off asks that its values be bits to TOLERANCE.
+        if not np.isfinite(np.array([*margins, *after])).all() or min(margins) <= 0 or max(after) > TOLERANCE - DRIFT:
             return Bounds(margins, after, settled=False)
         if all(new <= old for new, old in zip(after, errors)):
             return Bounds(margins, errors, settled=True)
