@@ -139,7 +139,7 @@ def test_every_model_takes_every_sequence_task(task, choice):
             build(config)
         return
     model = build(config)
-    loss, score = model.learn(config.task, config.task.batch(0, "train", 0, 2, (2, 2)), "bits")
+    loss, score, _ = model.learn(config.task, config.task.batch(0, "train", 0, 2, (2, 2)), "bits")
     loss.backward()
     assert torch.isfinite(loss)
     assert 0.5 < loss.item() < 2  # fresh, it knows nothing: about a bit a bit
