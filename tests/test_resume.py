@@ -57,11 +57,14 @@ def test_straight_equals_stopped_and_resumed(run, name, at):
     assert same(Path("straight/last.ckpt"), Path("halves/last.ckpt"))
 
 
-def test_products_alone_get_to_the_last_phase_within_these_updates(run):
+def test_products_alone_get_to_the_last_phase_within_these_updates(run, capsys):
     run("train", *PRODUCT, "trainer.max_steps=12", "run_dir=run")
     progress = torch.load("run/last.ckpt", weights_only=True)["ntm"]["progress"]
     assert (progress["stage"], progress["noise"]) == (1, 2.0)
     assert 0 < progress["rounding"] < 1
+    with pytest.raises(SystemExit):
+        run("train", "resume=run", "curriculum.rounding_updates=0", "trainer.max_steps=20")
+    assert "curriculum.rounding_updates=0: this run has begun" in capsys.readouterr().err
 
 
 def test_noise_that_is_in_full_after_a_validation_does_not_end_a_resumed_run(run):

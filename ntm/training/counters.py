@@ -43,3 +43,5 @@ def check_counters(counters: Counters, curriculum: CurriculumConfig) -> None:
     if progress.stage >= curriculum.all_stages:
         at = f"this run is at stage {progress.stage + 1} already"
         raise UserError(f"curriculum.stages={list(curriculum.stages)}: {at}; allowed: at least as many")
+    if progress.rounding and not curriculum.rounding_updates:
+        raise UserError("curriculum.rounding_updates=0: this run has begun to draw values to bits; allowed: more")
