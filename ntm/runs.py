@@ -208,7 +208,7 @@ def load_file(path: Path) -> Loaded:
         model.load_state_dict(weights)
         model.use("eager" if config.trainer.backend == "eager" else "auto")  # who looks at it may have no compiler
         updates = saved["updates"]
-        if model.rounds and saved["progress"].get("rounding"):
+        if model.rounds and saved.get("progress", {}).get("rounding"):
             model.round(1)
         if type(updates) is not int or updates < 0:
             raise TypeError("no number of updates")
