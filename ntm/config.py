@@ -30,10 +30,10 @@ class Config(NamedTuple):
 
     def lesson(self, stage: int) -> Task:
         """The task as the stage of this index asks for it: those of a warm-up come first."""
-        stages, warmup, warm = self.curriculum.stages, self.curriculum.warmup, self.curriculum.warm_stages
-        if warmup is not None and stage < warm:
+        stages, warmup = self.curriculum.stages, self.curriculum.warming(stage)
+        if warmup is not None:
             return replace(self.task, **warmup.task).staged(warmup.stages[stage])
-        return self.task.staged(stages[stage - warm]) if stages else self.task
+        return self.task.staged(stages[stage - self.curriculum.warm_stages]) if stages else self.task
 
 
 TABLES: dict[str, dict[str, Any]] = {"task": TASKS, "model": MODELS}

@@ -83,10 +83,15 @@ class CurriculumConfig:
         """Stages in all."""
         return self.warm_stages + max(1, len(self.stages))
 
+    def warming(self, stage: int) -> WarmupConfig | None:
+        """The warm-up, where the stage of this index is one of its own."""
+        return self.warmup if stage < self.warm_stages else None
+
     def told(self, stage: int) -> str:
         """The stage of an index in words; none where there is only one."""
-        if self.warmup is not None and stage < self.warm_stages:
-            return f"warm-up {self.warmup.stages[stage]}"
+        warmup = self.warming(stage)
+        if warmup is not None:
+            return f"warm-up {warmup.stages[stage]}"
         return f"stage {self.stages[stage - self.warm_stages]}" if self.stages else ""
 
 

@@ -144,6 +144,11 @@ class Task(ABC):
         return pad([self.sequence(random, length, split) for length in lengths])
 
 
+def only_row(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A batch of one sequence as what `Task.sequence` makes: inputs [T I], targets [T O], mask [T]."""
+    return batch.inputs[0].numpy(), batch.targets[0].numpy(), batch.mask[0].numpy()
+
+
 def pad(sequences: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
     """Sequences of any lengths as one batch, zeros after the end of the shorter ones."""
     ticks = [len(mask) for _, _, mask in sequences]

@@ -23,7 +23,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Batch, Task
+from tasks.base import Batch, Task, only_row
 from tasks.binary_add import number, operand, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
 
@@ -74,8 +74,7 @@ class BinaryMul(Task):
         return replace(self, lengths=(stage, stage)) if self.supervision == "product" else replace(self, sweeps=stage)
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        inputs, targets, mask, _ = self.draw(random, [length], split)
-        return inputs[0].numpy(), targets[0].numpy(), mask[0].numpy()
+        return only_row(self.draw(random, [length], split))
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         length = lengths[0]

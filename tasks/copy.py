@@ -13,7 +13,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Batch, Task, text
+from tasks.base import Batch, Task, only_row, text
 from tasks.fields import STRICT, Count, Counts, Fraction, Range
 
 
@@ -48,8 +48,7 @@ class Copy(Task):
         return 2 * length + 1
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        inputs, targets, mask, _ = self.draw(random, [length], split)
-        return inputs[0].numpy(), targets[0].numpy(), mask[0].numpy()
+        return only_row(self.draw(random, [length], split))
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         vectors, ends = self.vectors(random, lengths, split), np.array(lengths)[:, None]

@@ -33,7 +33,7 @@ class Progress(NamedTuple):
 def draw_stage(config: CurriculumConfig, seed: int, progress: Progress) -> int:
     """Index of the stage that the next batch comes from: the present one, or one before it, but none of a warm-up that is over."""
     random = np.random.default_rng([seed, progress.updates])
-    first = 0 if progress.stage < config.warm_stages else config.warm_stages
+    first = 0 if config.warming(progress.stage) else config.warm_stages
     if progress.stage == first or random.random() < config.top_share:
         return progress.stage
     return int(random.integers(first, progress.stage))
@@ -49,7 +49,7 @@ def after_update(config: CurriculumConfig, progress: Progress, stage: int, error
         p = p._replace(blur=0.9 * progress.blur + 0.1 * blur)
     if p.stage == config.all_stages - 1:
         return after_last(config, p)
-    warmup = config.warmup if p.stage < config.warm_stages else None
+    warmup = config.warming(p.stage)
     below = config.advance_below if warmup is None else warmup.advance_below
     if p.batches < config.least_batches or p.error >= below:
         return p
@@ -73,8 +73,9 @@ def focus(config: CurriculumConfig, progress: Progress) -> float:
 
     Where a warm-up has taught how heads move, it is there from then on.
     """
-    if config.warmup is not None and progress.stage < config.warm_stages:
-        return config.warmup.focus if progress.stage == config.warm_stages - 1 else 0.0
+    warmup = config.warming(progress.stage)
+    if warmup is not None:
+        return warmup.focus if progress.stage == config.warm_stages - 1 else 0.0
     if config.warmup is not None:
         return config.focus  # what the warm-up has taught is kept
     return config.focus * progress.noise / config.noise if config.noise else 0.0
@@ -95,13 +96,13 @@ def learning_rate(config: OptimizerConfig, curriculum: CurriculumConfig, progres
 
 def rates(config: OptimizerConfig, curriculum: CurriculumConfig, progress: Progress) -> dict[str, float]:
     """Multiples of the learning rate by the names of `Model.groups`."""
-    warmup = curriculum.warmup if progress.stage < curriculum.warm_stages else None
-    return {"addressing": config.addressing_rate if warmup is None else warmup.addressing_rate}
+    warmup = curriculum.warming(progress.stage)
+    return config.rates if warmup is None else {**config.rates, "addressing": warmup.addressing_rate}
 
 
 def rounding(config: CurriculumConfig, progress: Progress) -> float:
     """How far values are drawn to bits in training."""
-    from_the_start = 0.0 if progress.stage < config.warm_stages else config.rounding_from
+    from_the_start = 0.0 if config.warming(progress.stage) else config.rounding_from
     return from_the_start + (1 - from_the_start) * progress.rounding
 
 

@@ -112,16 +112,16 @@ struct TapeHeads : Heads<L> {
     }
     // What is asked, drawn to bits: gates and what is written, and of a head's moves the first of the likeliest.
     void take(const L* a, L* t) const {
-        copy(a, t, of_written + heads * 2 * width);
+        copy(a, t, of_written);
         for (int i = of_written; i < of_written + heads * 2 * width; i++) t[i] = to_bits(a[i], rounding);
         for (int h = 0; h < heads; h++, a += of_head, t += of_head) {
             t[0] = to_bits(a[0], rounding);
             L most = a[2], left(T(1));
             for (int k = 3; k < of_head; k++) most = where_below(most - a[k], T(0), a[k], most);
             for (int k = 2; k < of_head; k++) {
-                const L taken = where_below(a[k] - most, T(0), L(T(0)), left);
-                left -= taken;
-                t[k] = a[k] + L(rounding) * (taken - a[k]);
+                const L chosen = where_below(a[k] - most, T(0), L(T(0)), left);
+                left -= chosen;
+                t[k] = a[k] + L(rounding) * (chosen - a[k]);
             }
         }
     }
