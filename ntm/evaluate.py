@@ -7,9 +7,11 @@ if __name__ == "__main__":
 
 import json
 import time
-from typing import Any, NamedTuple
+from itertools import product
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
@@ -21,13 +23,14 @@ from ntm.models import Model
 from ntm.views.render import as_png, pictures
 from tasks import Task
 from tasks.fields import Count, Counts, Seed
+from tasks.operands import SETS, Arithmetic, Operands
 
 MOST_ROWS, MOST_TICKS = 32, 20_000
 """Sequences run at once, and ticks of all of them together: long sequences are run one by one, in the memory of short ones."""
 
 
 class Result(NamedTuple):
-    """Errors at one length."""
+    """Errors at one length, and on one set of operands where these were asked for."""
 
     length: int
     sequences: int
@@ -35,6 +38,7 @@ class Result(NamedTuple):
     bits: int
     wrong_sequences: int
     seconds: float
+    operands: str | None = None
 
 
 def evaluate(model: Model, task: Task, length: int, sequences: int, seed: int = 0, room: int | None = None) -> Result:
@@ -59,13 +63,42 @@ def rows_of(task: Task, length: int, sequences: int) -> int:
 def table(title: str, results: list[Result]) -> Table:
     """Results as a table for the terminal."""
     shown = Table(title=title, title_justify="left")
-    for column in ("length", "sequences", "wrong sequences", "bit errors", "bits", "seconds"):
-        shown.add_column(column, justify="right")
+    sets = any(r.operands is not None for r in results)
+    for column in ("length", *["operands"] * sets, "sequences", "wrong sequences", "bit errors", "bits", "seconds"):
+        shown.add_column(column, justify="left" if column == "operands" else "right")
     for r in results:
         style = "green" if r.bit_errors == 0 else "red"
-        row = (r.length, r.sequences, r.wrong_sequences, r.bit_errors, r.bits, f"{r.seconds:.1f}")
+        row = (r.length, *[r.operands] * sets, r.sequences, r.wrong_sequences, r.bit_errors, r.bits, f"{r.seconds:.1f}")
         shown.add_row(*(str(value) for value in row), style=style)
     return shown
+
+
+def sets_of(task: Task, asked: Any) -> dict[str | None, Task]:
+    """The task on each set of operands that is asked for, by its name (null: its own, without one); raises UserError."""
+    if asked is None:
+        return {None: task}
+    if not isinstance(task, Arithmetic):
+        raise UserError(f"operands={asked}: a run of a task without sets of operands; allowed: null")
+    if asked == "all":
+        names = tuple(SETS)
+    elif isinstance(asked, list):
+        names = validate(Annotated[tuple[Operands, ...], Field(min_length=1)], [str(name) for name in asked], "operands")
+    else:
+        names = (validate(Operands, str(asked), "operands"),)
+    return {name: task.of(name) for name in names}
+
+
+def none_wrong_at(results: list[Result]) -> int | None:
+    """The largest length at which no sequence of any set was wrong."""
+    wrong = {r.length for r in results if r.wrong_sequences}
+    return max((r.length for r in results if r.length not in wrong), default=None)
+
+
+def by_lookup(model: Model, asked: Any) -> bool:
+    """Whether `discrete` asks for decisions that are looked up; raises UserError."""
+    if asked not in ("auto", True, False):
+        raise UserError(f"discrete={asked}: allowed: auto, true or false")
+    return model.rounded if asked == "auto" else bool(asked)
 
 
 def tell_damaged(console: Console, loaded: runs.Loaded) -> None:
@@ -78,14 +111,13 @@ def tell_damaged(console: Console, loaded: runs.Loaded) -> None:
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, then evaluate length by length; files are written only at the end."""
     sequences, seed = validate(Count, values["sequences"], "sequences"), validate(Seed, values["seed"], "seed")
-    discrete = validate(bool, values["discrete"], "discrete")
     asked = None if values["lengths"] is None else validate(Counts, values["lengths"], "lengths")
     room_key = spoken("room", overrides)
     room = None if values["room"] == "auto" else validate(Count, values["room"], room_key)
     outputs = {key: runs.writable(key, values[key]) for key in ("json", "png") if values[key] is not None}
     loaded = runs.read("run", runs.find("run", str(values["run"]), prefer=runs.BEST))
     model, task, raw = loaded.model, loaded.config.task, loaded.raw
-    lengths = asked or task.test_lengths
+    lengths, sets = asked or task.test_lengths, sets_of(task, values["operands"])
     for length in lengths:
         if room is not None and model.room_for(task.room(length)) is None:
             raise UserError(f"{room_key}={room}: this model has no memory to give room to; allowed: auto")
@@ -95,6 +127,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     longest = max(lengths)
     key = f"lengths={longest}" if room is None else f"lengths={longest}, {room_key}={room}"
     sizes.check_run(model, task, key, rows_of(task, longest, sequences), longest, room)
+    discrete = by_lookup(model, values["discrete"])
     if discrete:
         model = model.discrete()
     torch.set_num_threads(loaded.config.trainer.threads)
@@ -104,21 +137,29 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     tell_damaged(console, loaded)
     name = raw["task"]["name"]
     with console.status("evaluating") as status:
-        for length in lengths:
-            status.update(f"evaluating length {length}")
-            results.append(evaluate(model, task, length, sequences, seed, room))
-    console.print(table(f"{name}, supervision {task.claim}, {loaded.path} (update {loaded.updates})", results))
+        for length, (operands, drawn) in product(lengths, sets.items()):
+            status.update(f"evaluating length {length}{f', operands {operands}' if operands else ''}")
+            results.append(evaluate(model, drawn, length, sequences, seed, room)._replace(operands=operands))
+    judged = "looked up" if discrete else "dense"
+    console.print(table(f"{name}, {judged}, supervision {task.claim}, {loaded.path} (update {loaded.updates})", results))
     figures = model.figures()
     if figures:
         line = "; ".join(f"{name} {figure:,}" for name, figure in figures.items())
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+    longest_right = none_wrong_at(results)
+    if values["operands"] is not None:
+        at = "none" if longest_right is None else f"{longest_right:,}"
+        told = f"largest length without a wrong sequence: {at} ({sequences:,} of each of {len(sets)} sets of operands)"
+        console.print(told, highlight=False, soft_wrap=True, markup=False)
     if "json" in outputs:
         report = {"run": str(loaded.path), "task": name, "model": raw["model"], "supervision": task.claim}
         report["discrete"], report["figures"] = discrete, figures
-        report["results"] = [r._asdict() for r in results]
+        report["none_wrong_at"] = longest_right
+        report["results"] = [{key: value for key, value in r._asdict().items() if value is not None} for r in results]
         runs.put("json", outputs["json"], (json.dumps(report, indent=2) + "\n").encode())
     if "png" in outputs:
-        probe, output, _ = model.show(task, "test", seed, lengths[0], room)
+        drawer = loaded.model if values["discrete"] == "auto" else model  # the same run, with all that it holds to be seen
+        probe, output, _ = drawer.show(next(iter(sets.values())), "test", seed, lengths[0], room)
         runs.put("png", outputs["png"], as_png(pictures(task, probe, output)["trace"]))
 
 

@@ -8,24 +8,18 @@
     mask      1   1   1   1
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Task
 from tasks.fields import STRICT, Count, Counts, Range
-
-KINDS = {"uniform": 0.5, "dense": 0.3, "ones": 0.08, "power": 0.05, "alternating": 0.05, "zero": 0.02}
-"""Kinds of operands, and how often they are drawn."""
-
-BELOW = (np.cumsum(list(KINDS.values())) / np.sum(list(KINDS.values()))).tolist()
+from tasks.operands import Arithmetic
 
 
 @dataclass(frozen=True, config=STRICT)
-class BinaryAdd(Task):
+class BinaryAdd(Arithmetic):
     """Two operands of `lengths` bits each."""
 
     lengths: Range = (1, 16)
@@ -52,7 +46,7 @@ class BinaryAdd(Task):
         return 2
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        a, b = operand(random, length), operand(random, length)
+        a, b = self.pair(random, length)
         inputs = np.zeros((length + 1, 3))
         inputs[:length] = np.stack([bits(a, length), bits(b, length), np.ones(length)], axis=1)
         return inputs, bits(a + b, length + 1)[:, None], np.ones(length + 1)
@@ -79,22 +73,3 @@ def rows_of_bits(values: Iterable[int], length: int) -> np.ndarray:
 def number(bits: Tensor) -> int:
     """The Python integer of bits [L], least significant first."""
     return sum(int(bit) << i for i, bit in enumerate(bits.tolist()))
-
-
-def operand(random: np.random.Generator, length: int) -> int:
-    """A random number of at most `length` bits.
-
-    Half of them are uniform. The others have any density of ones, or are all ones, a power of two, alternating or zero:
-    uniform bits alone hardly ever contain a long carry.
-    """
-    kind = list(KINDS)[bisect_right(BELOW, random.random())]
-    density = random.random() if kind == "dense" else 0.5
-    drawn = random.random(length) < density
-    place = int(random.integers(length))
-    shapes = {
-        "ones": (1 << length) - 1,
-        "power": 1 << place,
-        "alternating": ((1 << length + length % 2) - 1) // 3 << place % 2 & (1 << length) - 1,  # 0101...
-        "zero": 0,
-    }
-    return shapes[kind] if kind in shapes else int.from_bytes(np.packbits(drawn, bitorder="little"), "little")

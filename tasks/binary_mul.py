@@ -23,13 +23,14 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Batch, Task, only_row
-from tasks.binary_add import number, operand, rows_of_bits
+from tasks.base import Batch, only_row
+from tasks.binary_add import number, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
+from tasks.operands import Arithmetic
 
 
 @dataclass(frozen=True, config=STRICT)
-class BinaryMul(Task):
+class BinaryMul(Arithmetic):
     """Two operands of `lengths` bits each; a batch has one length, for the ticks grow with its square.
 
     `sweeps` keeps only the first sweeps of every sequence.
@@ -78,7 +79,7 @@ class BinaryMul(Task):
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         length = lengths[0]
-        return self.posed([(operand(random, length), operand(random, length)) for _ in lengths], length, split)
+        return self.posed([self.pair(random, length) for _ in lengths], length, split)
 
     def posed(self, pairs: list[tuple[int, int]], length: int, split: str) -> Batch:
         """These pairs of operands, each of at most `length` bits."""

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from ntm.models.machine import TapeHeads
 from ntm.models.machine.access import Start
 from tasks import TASKS, BinaryAdd, BinaryMul, Copy, RepeatCopy, Task
-from tasks.binary_add import bits, number, operand
+from tasks.binary_add import bits, number
+from tasks.operands import operand
 
 every_task = pytest.mark.parametrize("task", [build() for build in TASKS.values()], ids=list(TASKS))
 

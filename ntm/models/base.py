@@ -77,6 +77,14 @@ class Model(nn.Module, ABC):
     goes_on = False
     """Whether `forward` returns a state that it can go on from: long sequences are then run in pieces."""
 
+    piece = PIECE
+    """Ticks that a long sequence is run at a time, where it goes on."""
+
+    @property
+    def rounded(self) -> bool:
+        """Whether all that it hands from tick to tick is bits as it is: `discrete` is then the same run."""
+        return False
+
     @property
     def recomputes(self) -> bool:
         """Whether of a long run only some states are kept for the way back, and what is between them is run again."""
@@ -150,7 +158,7 @@ class Model(nn.Module, ABC):
     def pieces(self, batch: Batch, room: int | None, record: bool = False) -> Iterator[tuple[int, Output]]:
         """The run of a batch, piece by piece where the model goes on, each with its first tick."""
         state, ticks = None, batch.inputs.shape[1]
-        size = ticks if not self.goes_on else RECORDED if record else PIECE
+        size = ticks if not self.goes_on else RECORDED if record else self.piece
         for start in range(0, ticks, size):
             part, left = batch.inputs[:, start : start + size], (batch.ticks - start).clamp(0, size)
             output = self(part, left, room=None if start else room, state=state, record=record)

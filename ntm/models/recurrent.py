@@ -46,6 +46,11 @@ class Cell(nn.Module, ABC):
         """One tick from inputs [B I], a state, and noise [B K]."""
 
     @property
+    def rounded(self) -> bool:
+        """See `Model.rounded`."""
+        return False
+
+    @property
     def recomputes(self) -> bool:
         """See `Model.recomputes`."""
         return False
@@ -178,6 +183,10 @@ class Recurrent(Model):
             return Output(*run(self.cell, self.output, inputs, ticks, first, noise))
         made = unroll(self.cell, saying(self.cell, self.output), inputs, first, noise, record)
         return Output(torch.stack(made.said, dim=1), made.state, self.cell.signals(first, made.ticks))
+
+    @property
+    def rounded(self) -> bool:
+        return self.cell.rounded
 
     @property
     def recomputes(self) -> bool:

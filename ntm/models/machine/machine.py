@@ -55,6 +55,11 @@ class Machine(Cell):
         return Tick(torch.cat([hidden, reads], dim=-1), MachineState(controller, access, reads), notes)
 
     @property
+    def rounded(self) -> bool:
+        heads = self.access
+        return looked_up(self) and isinstance(heads, TapeHeads) and heads.rounding == 1 and heads.keep_bits
+
+    @property
     def recomputes(self) -> bool:
         return self.backend != "eager"
 
@@ -110,9 +115,7 @@ class Machine(Cell):
 
     def discrete(self, output: nn.Linear) -> Model:
         """By decisions that are looked up."""
-        if (type(self), type(self.controller), type(self.access)) != (Machine, FeedForward, TapeHeads):
-            return super().discrete(output)
-        return Discrete(self, output)
+        return Discrete(self, output) if looked_up(self) else super().discrete(output)
 
     def signals(self, first: MachineState, ticks: list[Tick]) -> tuple[Signal, ...]:
         """Everything of access and controller, and what was read."""
@@ -123,3 +126,8 @@ class Machine(Cell):
             Signal("read vectors", "read_vectors", "channel", reads),
             *self.controller.signals([state.controller for state in states]),
         )
+
+
+def looked_up(machine: Machine) -> bool:
+    """Whether each of its ticks can be made once and looked up."""
+    return (type(machine), type(machine.controller), type(machine.access)) == (Machine, FeedForward, TapeHeads)

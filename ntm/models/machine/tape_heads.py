@@ -19,6 +19,9 @@ from ntm.models.machine.rounding import to_bits, to_one
 from tasks import Task
 from tasks.fields import STRICT, Few, Finite, Integer
 
+NEAR = 1e-5
+"""Of a bit: what constant memory may start from and be read as that bit; by default it is 1e-6."""
+
 
 class TapeHeads(Access):
     """Heads that write where they last read, move, and read where they arrived.
@@ -71,6 +74,12 @@ class TapeHeads(Access):
             erase=erase,
             add=erase * value,
         )
+
+    @property
+    def keep_bits(self) -> bool:
+        """Whether slots hold bits where what is written is bits: two heads that write to one slot may leave a 2 there."""
+        begin = self.start.memory == "constant" and min(abs(self.start.value), abs(self.start.value - 1)) <= NEAR
+        return begin and self.start.weights == "onehot" and (self.heads == 1 or self.tapes > 1)
 
     def forward(self, hidden: Tensor, x: Tensor, state: HeadsState, noise: Tensor | None = None) -> Accessed:
         """One tick."""
