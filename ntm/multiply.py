@@ -10,16 +10,23 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Task as Line
+from rich.text import Text
 
-from ntm import runs, sizes
+from ntm import runs
 from ntm.command import command
 from ntm.errors import UserError
 from ntm.evaluate import tell_damaged
+from ntm.models import Model
 from tasks import BinaryMul
 from tasks.binary_add import number
 
 MOST = 4_000
 """Digits of an operand: Python reads no more than 4,300 by itself."""
+
+PIECE = 1 << 16
+"""Ticks that are run before the bar moves; their inputs are all that is held of them."""
 
 
 def factor(key: str, value: Any) -> int:
@@ -39,17 +46,48 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     if not isinstance(task, BinaryMul):
         raise UserError(f"run={values['run']}: a run of another task; allowed: runs of task=binary_mul")
     length = max(a.bit_length(), b.bit_length(), 1)
-    sizes.check_run(loaded.model, task, f"a={values['a']}, b={values['b']}", 1, length, None)
-    model, batch = loaded.model.discrete(), task.posed([(a, b)], length, "test")
+    torch.set_num_threads(loaded.config.trainer.threads)
     console, begun = Console(), time.perf_counter()
     tell_damaged(console, loaded)
-    with console.status(f"{int(batch.ticks[0]):,} ticks"), torch.inference_mode():
-        logits = model(batch.inputs, batch.ticks, room=model.room_for(task.room(length))).logits
-    seconds = time.perf_counter() - begun
-    product = number(task.answer(logits)[batch.mask > 0][:, 0])
-    console.print(f"{a} x {b} = {product}", highlight=False, soft_wrap=True)
-    verdict = "right" if product == a * b else f"wrong: it is {a * b}"
-    console.print(f"{verdict}; {length:,} bits, {int(batch.ticks[0]):,} ticks, {seconds:.1f} s", highlight=False, soft_wrap=True)
+    product = multiplied(loaded.model.discrete(), task, a, b, length, console)
+    seconds, ticks = time.perf_counter() - begun, task.ticks(length)
+    tell(console, f"{decimal(a)} x {decimal(b)} = {decimal(product)}")
+    verdict = "right" if product == a * b else f"wrong: it is {decimal(a * b)}"
+    tell(console, f"{verdict}; {length:,} bits, {ticks:,} ticks, {seconds:.1f} s")
+
+
+def multiplied(model: Model, task: BinaryMul, a: int, b: int, length: int, console: Console) -> int:
+    """What the model makes of a times b: piece by piece, of which only what is due is kept; a bar moves on a terminal."""
+    state, product = None, []
+    columns = (BarColumn(), TextColumn("{task.completed:,}/{task.total:,} ticks"), Speed(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, torch.inference_mode():
+        line = bar.add_task("multiplying", total=task.ticks(length))
+        for piece in task.in_pieces(a, b, length, PIECE):
+            room = model.room_for(task.room(length)) if state is None else None
+            output = model(piece.inputs, piece.ticks, room=room, state=state)
+            state = output.state
+            product.append(task.answer(output.logits)[piece.mask > 0][:, 0])
+            bar.advance(line, piece.inputs.shape[1])
+    return number(torch.cat(product))
+
+
+class Speed(ProgressColumn):
+    """Ticks a second."""
+
+    def render(self, task: Line) -> Text:
+        """As a text."""
+        return Text(f"{task.speed or 0:,.0f}/s")
+
+
+def decimal(value: int) -> str:
+    """A number's digits; Python refuses to write more than 4,300 at once."""
+    high, low = divmod(value, 10**MOST)
+    return f"{high}{low:0{MOST}}" if high else str(low)
+
+
+def tell(console: Console, line: str) -> None:
+    """A line as it is, of any length."""
+    console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ repeat copy: bit i of a comes back on tick 2 + i of every sweep, whatever b is; 
 of a product. Validation and test always score the product alone.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
@@ -24,7 +25,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from tasks.base import Batch, only_row
-from tasks.binary_add import number, rows_of_bits
+from tasks.binary_add import bits, number, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
 from tasks.operands import Arithmetic
 
@@ -62,7 +63,11 @@ class BinaryMul(Arithmetic):
         return self.supervision
 
     def ticks(self, length: int) -> int:
-        return length + min(2 * length, self.sweeps or 2 * length) * (length + 2)
+        return length + self.swept(length) * (length + 2)
+
+    def swept(self, length: int) -> int:
+        """Sweeps that a sequence of this length has."""
+        return min(2 * length, self.sweeps or 2 * length)
 
     def room(self, length: int) -> int:
         return length + 8  # a sweep may begin before the first bit and end behind the last
@@ -85,7 +90,7 @@ class BinaryMul(Arithmetic):
         """These pairs of operands, each of at most `length` bits."""
         size = len(pairs)
         a, b = np.array(pairs, dtype=object).T  # Python's integers, of any length
-        sweep = np.arange(min(2 * length, self.sweeps or 2 * length), dtype=object)
+        sweep = np.arange(self.swept(length), dtype=object)
         inputs = np.zeros((size, self.ticks(length), 3), np.float32)
         targets, mask = np.zeros((2, size, self.ticks(length), 1), np.float32)
         inputs[:, :length, 0], inputs[:, :length, 1] = rows_of_bits(a, length), 1
@@ -101,6 +106,22 @@ class BinaryMul(Arithmetic):
             due[:, :, 3:] = 0
         ticks = torch.full((size,), self.ticks(length))
         return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), torch.from_numpy(mask[..., 0]), ticks)
+
+    def in_pieces(self, a: int, b: int, length: int, size: int) -> Iterator[Batch]:
+        """`posed` as a test of one pair, in pieces of whole sweeps, of about `size` ticks: never all in memory at once."""
+        count = self.swept(length)
+        held, product, at_once = bits(b, count), bits(a * b, count), max(1, size // (length + 2))
+        loading = torch.zeros(1, length, 3)
+        loading[0, :, 0], loading[0, :, 1] = torch.from_numpy(bits(a, length)), 1
+        yield Batch(loading, torch.zeros(1, length, 1), torch.zeros(1, length), torch.tensor([length]))
+        for first in range(0, count, at_once):
+            now = slice(first, first + at_once)
+            inputs, answers, due = (torch.zeros(1, len(held[now]), length + 2, width) for width in (3, 1, 1))
+            inputs[0, :, :, 0] = torch.from_numpy(held[now])[:, None]
+            answers[0, :, 2, 0] = torch.from_numpy(product[now])
+            inputs[:, :, 0, 2] = due[:, :, 2] = 1
+            whole = [part.flatten(1, 2) for part in (inputs, answers, due)]
+            yield Batch(whole[0], whole[1], whole[2][..., 0], torch.tensor([whole[0].shape[1]]))
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, 1].sum())

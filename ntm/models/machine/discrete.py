@@ -98,23 +98,31 @@ class Decisions(dict[tuple, Decision]):
 class Discrete(Model):
     """A machine of a feed-forward controller and tape heads, rounded after every tick."""
 
+    goes_on = True
+    piece = CHUNK
+
     def __init__(self, machine: Any, output: nn.Linear):
         super().__init__()
         self.machine, self.output, self.shape = machine, output, shape_of(machine.access)
         self.loop = loop_of(self.shape)
         self.decisions: dict[int, Decisions] = {}  # by the slots of their ring
+        self.beginnings: dict[int | None, tuple[Decisions, Ring, Configuration]] = {}  # by the room, of the last one
         self.ticks, self.seconds = 0, 0.0
 
     @torch.no_grad()
     def forward(self, inputs, ticks=None, *, room=None, state=None, noise=None, record=False) -> Output:
-        """As every model's, from the beginning; its state is a configuration for each row, and there are no signals."""
-        assert state is None, "it has no other beginning"
+        """As every model's; its state is a configuration for each row, and there are no signals."""
+        assert state is None or room is None, "room belongs to the beginning"
         assert noise is None, "it does not learn"
         begun = time.perf_counter()
-        decisions, ring, first = self.begin(room)
+        slots = room if state is None else len(state[0].tapes[0])
+        if slots not in self.beginnings:
+            self.beginnings = {slots: self.begin(slots)}
+        decisions, ring, first = self.beginnings[slots]
         logits = inputs.new_zeros(*inputs.shape[:2], self.output.out_features)
         lasts = [inputs.shape[1]] * len(inputs) if ticks is None else ticks.tolist()
-        ends = [self.run(x[:last], decisions, ring, first, row) for x, row, last in zip(inputs, logits, lasts)]
+        rows = zip(inputs, logits, lasts, [first] * len(inputs) if state is None else state)
+        ends = [self.run(x[:last], decisions, ring, now, row) for x, row, last, now in rows]
         self.ticks, self.seconds = self.ticks + sum(lasts), self.seconds + time.perf_counter() - begun
         return Output(logits, ends)
 
