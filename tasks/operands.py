@@ -77,23 +77,22 @@ def turned(random: np.random.Generator, a: int, b: int) -> Pair:
 def carries(random: np.random.Generator, length: int) -> Pair:
     """A pair in whose sum, or in the sums that make its product, a carry runs as far as it can.
 
-    Modulo 2^length an odd a and its negative add up to 0, by a carry through every bit, and an odd a times its inverse is 1, or
-    -1 where that is negated: bits that only carries can have made so.
+    The sum of an odd number and its negative modulo 2^length is a carry through every bit. A product adds a, shifted, for each 1
+    of b: carries run far where a is all ones, where three times a is, and where the product is to be 1 modulo 2^length.
     """
     whole, ones = 1 << length, all_ones(length)
-    odd = number_of(random, length) | 1
+    odd, few = number_of(random, length) | 1, number_of(random, min(length, 8)) | 1
     a, b = (all_ones(1 + one_of(random, length)) for _ in range(2))
     pairs = (
         (ones, ones),
         (ones, odd),
         (a, b),
-        (every_other(length, 0), ones),  # three times the first is all ones: what is added to that runs through
-        (odd, pow(odd, -1, whole)),
-        (odd, -pow(odd, -1, whole) % whole),
-        (odd, (whole - odd) % whole),
         (a, 1),
+        (every_other(length, 0), ones),
+        (pow(few, -1, whole), few),
+        (odd, whole - odd),
     )
-    return turned(random, *pairs[one_of(random, len(pairs))])
+    return pairs[one_of(random, len(pairs))]
 
 
 def unequal(random: np.random.Generator, length: int) -> Pair:
