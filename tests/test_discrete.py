@@ -1,5 +1,6 @@
 """Rounded machines: decisions that are looked up against the whole machine, rounded tick by tick; and the command."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from conftest import TINY, composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch.nn import functional as F
 
 from ntm.config import build, parse
@@ -112,6 +114,57 @@ def test_long_sequences_and_other_rooms_share_decisions(monkeypatch):
     assert pieces.figures()["combinations"] == whole.figures()["combinations"]
 
 
+def test_it_goes_on_from_its_state():
+    model, task = model_of("task=binary_mul")
+    batch = task.batch(0, "test", 0, 3, (5, 5))
+    discrete = model.discrete()
+    whole = discrete(batch.inputs, batch.ticks, room=30)
+    before = discrete(batch.inputs[:, :31], room=30)
+    kept = [(list(end.at), [list(tape) for tape in end.tapes]) for end in before.state]
+    discrete(batch.inputs, batch.ticks, room=50)  # another room between them
+    after = discrete(batch.inputs[:, 31:], state=before.state)
+    assert torch.equal(torch.cat([before.logits, after.logits], 1), whole.logits)
+    assert after.state == whole.state
+    assert kept == [(end.at, end.tapes) for end in before.state]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_machine_rounded_in_full_is_its_own_discrete_run(seed):
+    model, task = model_of("task=binary_mul", "model.controller.register=3")
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.7)
+    assert not model.rounded
+    model.round(0.5)
+    assert not model.rounded
+    model.round(1)
+    assert model.rounded
+    batch = task.batch(seed, "test", 0, 6, (6, 6))
+    with torch.no_grad():
+        dense, discrete = model.logits(batch, 40), model.discrete()
+        torch.testing.assert_close(discrete.logits(batch, 40), dense, rtol=1e-3, atol=1e-3)
+    assert discrete.figures()["furthest from rounded"] < 1e-5
+    assert dense.std() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "its_own"),
+    [
+        (["model=tape"], True),
+        (["model=tape", "model.memory_value=1"], True),
+        (["model=tape", "model.memory_value=0.2"], False),
+        (["model=tape", "model.memory_init=random"], False),
+        (["model=tape", "model.weights_init=learned"], False),
+        (["model=tape", "model.heads.count=2"], False),
+        (["model=tape", "model.heads.count=2", "model.heads.separate=true"], True),
+    ],
+)
+def test_which_rounded_machines_are(words, its_own):
+    model, _ = model_of("task=binary_mul", *words)
+    model.round(1)
+    assert model.rounded == its_own
+
+
 def test_a_crisp_machine_is_the_same_rounded():
     """Weights so large that nothing is between: the soft run is the rounded one."""
     model, task = model_of("task=binary_mul")
@@ -142,6 +195,31 @@ def test_the_command(run, tmp_path, capsys):
     assert 0 < report["figures"]["least weight on a head's slot"] <= 1
     assert [r["length"] for r in report["results"]] == [2, 7]
     assert Path("trace.png").exists()
+
+
+ROUNDED = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
+ROUNDED += ["model.slots=12", "curriculum.stages=[]", "curriculum.noise=0", "curriculum.focus=0", "curriculum.rounding_updates=1"]
+ROUNDED += ["curriculum.noise_below=1", "curriculum.noise_above=1", "trainer.batch_size=4", "trainer.val_sequences=4"]
+ROUNDED += ["trainer.val_every=3", "trainer.max_steps=6"]
+
+
+def test_auto_looks_up_what_is_rounded(run, capsys):
+    run("train", *ROUNDED, "run_dir=rounded")
+    run("train", *ROUNDED, "curriculum.rounding_updates=0", "run_dir=soft")
+    made = {}
+    for folder, words in itertools.product(("rounded", "soft"), ([], ["discrete=true"], ["discrete=false"])):
+        capsys.readouterr()
+        run("evaluate", f"run={folder}", *words, "lengths=[2,7]", "sequences=40", "json=table.json", "png=trace.png")
+        made[folder, *words] = report = json.loads(Path("table.json").read_text())
+        assert ("looked up" in capsys.readouterr().out) == report["discrete"] == bool(report["figures"])
+        with Image.open("trace.png") as image:
+            report["picture"] = image.height
+    errors = {words: [(r["bit_errors"], r["wrong_sequences"]) for r in report["results"]] for words, report in made.items()}
+    assert errors["rounded",] == errors["rounded", "discrete=true"] == errors["rounded", "discrete=false"] != [(0, 0), (0, 0)]
+    assert [report["discrete"] for report in made.values()] == [True, True, False, False, True, False]
+    assert errors["soft",] == errors["soft", "discrete=false"]
+    assert made["rounded",]["picture"] == made["rounded", "discrete=false"]["picture"]  # with heads and memory
+    assert made["rounded",]["picture"] > made["rounded", "discrete=true"]["picture"]
 
 
 def test_the_command_refuses_what_cannot_be_rounded(run, trained, capsys):

@@ -1,6 +1,7 @@
 """The evaluate command: the table, the json, the picture, and its own user's mistakes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from test_train import refused
 
 from ntm import runs
 from ntm.config import build, parse
-from ntm.evaluate import evaluate
+from ntm.evaluate import Result, evaluate, none_wrong_at
 from ntm.models import Recurrent
+from tasks.operands import SETS
 
 
 def test_json_and_png(run, trained, capsys):
@@ -85,6 +87,8 @@ def test_room_by_either_name(run, trained, monkeypatch, key):
         ("slots=2", ["slots=2", "too few for length"]),
         ("slots=some", ["slots=some", "integer"]),
         ("sequences=0", ["sequences=0", "greater than or equal to 1"]),
+        ("discrete=some", ["discrete=some", "allowed: auto, true or false"]),
+        ("operands=all", ["operands=all", "a task without sets of operands", "allowed: null"]),
         ("json=no/such/folder.json", ["json=no/such/folder.json", "cannot be written"]),
         ("png=/proc/x.png", ["png=/proc/x.png", "cannot be written"]),
         ("bogus=1", ["bogus=1", "no such key"]),
@@ -94,6 +98,67 @@ def test_room_by_either_name(run, trained, monkeypatch, key):
 def test_a_mistake_gets_one_line(run, capsys, trained, word, named):
     line = refused(run, capsys, "evaluate", f"run={trained}", word)
     assert all(part in line for part in named), line
+
+
+ADD = ["task=binary_add", "task.lengths=[1,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
+ADD += ["model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=2", "trainer.max_steps=2"]
+
+
+def test_sets_of_operands(run, capsys):
+    run("train", *ADD, "run_dir=run", "task.operands=ones")
+    words = ["evaluate", "run=run", "lengths=[2,9]", "sequences=20", "json=table.json"]
+    loaded = runs.read("run", Path("run/best.ckpt"))
+    for asked, names in (("all", list(SETS)), ("[small,ones,small]", ["small", "ones"]), ("powers", ["powers"])):
+        capsys.readouterr()
+        run(*words, f"operands={asked}")
+        out, report = capsys.readouterr().out, json.loads(Path("table.json").read_text())
+        assert [(r["length"], r["operands"]) for r in report["results"]] == [(n, name) for n in (2, 9) for name in names]
+        assert "operands" in out
+        assert all(f"│ {name} " in out for name in names)
+        right = report["none_wrong_at"]
+        assert f"largest length without a wrong sequence: {right or 'none'} (20 of each of {len(names)} sets" in out
+        for r in report["results"]:
+            expected = evaluate(loaded.model, replace(loaded.config.task, operands=r["operands"]), r["length"], 20)
+            assert (r["bit_errors"], r["wrong_sequences"]) == (expected.bit_errors, expected.wrong_sequences)
+    run(*words)
+    out, report = capsys.readouterr().out, json.loads(Path("table.json").read_text())
+    assert "operands" not in out
+    assert not any("operands" in r for r in report["results"])
+    assert report["results"][1]["bit_errors"] == evaluate(loaded.model, loaded.config.task, 9, 20).bit_errors
+
+
+@pytest.mark.parametrize(
+    ("asked", "key", "allowed"),
+    [
+        ("odd", "operands=odd", "allowed: mixed, uniform, sparse, dense, ones"),
+        ("[ones,odd]", "operands.1=odd", "allowed: mixed, uniform, sparse, dense, ones"),
+        ("5", "operands=5", "allowed: mixed"),
+        ("[]", "operands=[]", "at least 1"),
+    ],
+)
+def test_a_set_that_is_none_is_told_what_there_is(run, capsys, tmp_path_factory, asked, key, allowed):
+    folder = tmp_path_factory.mktemp("add") / "run"
+    run("train", *ADD, f"run_dir={folder}")
+    line = refused(run, capsys, "evaluate", f"run={folder}", f"operands={asked}")
+    assert key in line
+    assert allowed in line
+
+
+def result(length, wrong):
+    return Result(length, 10, wrong, 100, wrong, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("results", "largest"),
+    [
+        ([(8, 0), (16, 0)], 16),
+        ([(8, 0), (8, 1), (4, 0), (16, 2)], 4),
+        ([(16, 0), (8, 1), (16, 0)], 16),
+        ([(8, 1)], None),
+    ],
+)
+def test_the_largest_length_without_a_wrong_sequence_of_any_set(results, largest):
+    assert none_wrong_at([result(*r) for r in results]) == largest
 
 
 def test_no_run_yet(run, capsys):

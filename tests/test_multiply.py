@@ -1,11 +1,15 @@
 """`ntm.multiply`: what the machine answers is told as it is, right or wrong."""
 
+import io
 import re
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, composed
+from rich.console import Console
 
+from ntm.config import build, parse
+from ntm.multiply import MOST, decimal, multiplied
 from tasks import BinaryMul
 from tasks.binary_add import number
 
@@ -45,3 +49,71 @@ def test_what_is_no_number_or_no_multiplier_is_refused(run, capsys):
             run("multiply", "run=copy", *words)
         assert ended.value.code == 2
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("a", "b", "length"), [(0, 1, 1), (5, 3, 3), (2**70 - 1, 2**69 + 1, 70)])
+@pytest.mark.parametrize("size", [1, 200, 10**6])
+@pytest.mark.parametrize("sweeps", [None, 2])
+def test_pieces_are_the_pair_as_it_is_posed(a, b, length, size, sweeps):
+    task = BinaryMul(sweeps=sweeps)
+    pieces = list(task.in_pieces(a, b, length, size))
+    whole = task.posed([(a, b)], length, "test")
+    inputs, targets, mask = (torch.cat(parts, dim=1) for parts in list(zip(*pieces))[:3])
+    assert torch.equal(inputs, whole.inputs)
+    assert torch.equal(mask, whole.mask)
+    assert torch.equal(targets[mask > 0], whole.targets[mask > 0])
+    assert all(piece.inputs.shape[1] == piece.ticks.item() <= max(size, length + 2) for piece in pieces)
+
+
+def machine():
+    config = parse(composed(*MUL))
+    torch.manual_seed(0)
+    return build(config).discrete(), config.task
+
+
+def test_piece_by_piece_is_the_whole(monkeypatch):
+    model, task = machine()
+    a, b, length = 2**40 - 77, 2**39 + 12345, 40
+    batch = task.posed([(a, b)], length, "test")
+    logits = model(batch.inputs, batch.ticks, room=model.room_for(task.room(length))).logits
+    expected = number(task.answer(logits)[batch.mask > 0][:, 0])
+    monkeypatch.setattr("ntm.multiply.PIECE", 100)
+    asked = []
+    forward = type(model).forward
+    monkeypatch.setattr(type(model), "forward", lambda *x, **k: asked.append(x[1].shape[1]) or forward(*x, **k))
+    assert multiplied(model, task, a, b, length, Console(file=io.StringIO())) == expected
+    assert max(asked) <= 100
+    assert sum(asked) == task.ticks(length)
+
+
+def test_a_bar_on_a_terminal_and_nothing_on_a_pipe():
+    model, task = machine()
+    for terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+        multiplied(model, task, 5, 6, 3, console)
+        said = console.file.getvalue()
+        assert ("33/33 ticks" in said) == terminal
+        assert (re.search(r"\d/s", said) is not None) == terminal
+        assert terminal or said == ""
+
+
+@pytest.mark.parametrize("digits", [1, 2, MOST, MOST + 1, 2 * MOST])
+@pytest.mark.parametrize("more", [-1, 0, 7])
+def test_numbers_are_written_in_full(digits, more):
+    value = 10 ** (digits - 1) + more
+    text = decimal(value)
+    assert text == "0" or text[0] != "0"
+    high, low = text[:-MOST], text[-MOST:]
+    assert int(high or "0") * 10**MOST + int(low) == value
+
+
+def test_a_product_of_more_digits_than_python_writes(run, capsys):
+    run("train", *MUL, "run_dir=run")
+    nines = "9" * 2466  # 8,192 bits: 134 million ticks
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ntm.multiply.multiplied", lambda model, task, a, b, length, console: a * b + (length != 8192))
+        capsys.readouterr()
+        run("multiply", "run=run", f"a={nines}", f"b={nines}")
+    product, verdict = capsys.readouterr().out.splitlines()
+    assert product.endswith(f"= {'9' * 2465}8{'0' * 2465}1")
+    assert verdict.startswith("right; 8,192 bits, 134,258,688 ticks, ")
