@@ -139,6 +139,7 @@ def test_sets_of_operands(run, capsys):
 def test_a_set_that_is_none_is_told_what_there_is(run, capsys, tmp_path_factory, asked, key, allowed):
     folder = tmp_path_factory.mktemp("add") / "run"
     run("train", *ADD, f"run_dir={folder}")
+    capsys.readouterr()
     line = refused(run, capsys, "evaluate", f"run={folder}", f"operands={asked}")
     assert key in line
     assert allowed in line
