@@ -116,6 +116,8 @@ def test_long_sequences_and_other_rooms_share_decisions(monkeypatch):
 
 def test_it_goes_on_from_its_state():
     model, task = model_of("task=binary_mul")
+    for parameter in model.parameters():  # so large that much is written
+        torch.nn.init.normal_(parameter, 0, 0.7)
     batch = task.batch(0, "test", 0, 3, (5, 5))
     discrete = model.discrete()
     whole = discrete(batch.inputs, batch.ticks, room=30)
