@@ -68,8 +68,8 @@ def test_pieces_are_the_pair_as_it_is_posed(a, b, length, size, sweeps):
 def machine():
     config = parse(composed(*MUL))
     model = build(config)
-    torch.manual_seed(1)
-    for parameter in model.parameters():  # so large that much is written, and something is answered
+    torch.manual_seed(5)
+    for parameter in model.parameters():  # so large that much is written, and not all answers are alike
         torch.nn.init.normal_(parameter, 0, 0.7)
     return model.discrete(), config.task
 

@@ -11,6 +11,7 @@ Letters: B batch, T ticks, H heads, N slots, M slot width, R all read vectors, C
 """
 
 import time
+from array import array
 from typing import Any
 
 import numpy as np
@@ -87,11 +88,11 @@ class Decisions(dict[tuple, Decision]):
         """What reads [1 R] add to the logits [O] of the tick that they end."""
         return F.linear(reads[0], self.output.weight[:, self.machine.controller.width :])
 
-    def logits(self, path: list[int], last: Tensor) -> Tensor:
+    def logits(self, path: array, last: Tensor) -> Tensor:
         """Logits [T O] of decisions in a row, where `last` [1 R] is read in the end."""
         if self.fresh:
             self.adds, self.fresh = torch.cat([self.adds, torch.stack(self.fresh)]), []
-        said, heard = self.adds[torch.tensor(path)].unbind(1)
+        said, heard = self.adds[torch.frombuffer(path, dtype=torch.int64)].unbind(1)
         return said + torch.cat([heard[1:], self.heard(last)[None]])
 
 
@@ -150,7 +151,7 @@ class Discrete(Model):
         window = ring.beside[: len(self.machine.access.window)]
         for start in range(0, len(inputs), CHUNK):
             rows = np.ascontiguousarray(inputs[start : start + CHUNK].numpy())
-            path: list[int] = []
+            path = array("q")  # a list's numbers would be taken over one by one
             now = self.loop(rows.view(f"V{rows[0].nbytes}").ravel().tolist(), decisions, ring, now, path.append)
             heads = zip(now.at, now.tapes * (self.shape.heads // self.shape.tapes))
             last = torch.cat([values(tape[beside[at]]) for at, tape in heads for beside in window])[None]
