@@ -71,6 +71,7 @@ class CurriculumConfig:
     focus: NotNegative = 0.0  # weight of the penalty on blurred heads, once noise is in full
     rounding_from: Fraction = 0.0  # how far values are drawn to bits as soon as there is no warm-up any more
     rounding_updates: Natural = 0  # from that to all of it, once noise is in full; 0: never
+    pruning_updates: Natural = 0  # in which a channel that is given up must not be missed any more; 0: none is
     warmup: WarmupConfig | None = None
 
     @property

@@ -1,6 +1,6 @@
 """Who learns: every model behind the same door. MODELS is the whole list, by the key `model.name`."""
 
-from ntm.models.base import Learned, Model, ModelConfig, Output, Shown, Signal
+from ntm.models.base import Channel, Learned, Model, ModelConfig, Output, Shown, Signal
 from ntm.models.machine import MachineConfig
 from ntm.models.recurrent import Cell, Recurrent, Tick
 from ntm.models.rnn import RNNConfig
@@ -14,4 +14,4 @@ MODELS: dict[str, type[ModelConfig]] = {
     "turing": TableConfig,
 }
 
-__all__ = ["MODELS", "Cell", "Learned", "Model", "ModelConfig", "Output", "Recurrent", "Shown", "Signal", "Tick"]
+__all__ = ["MODELS", "Cell", "Channel", "Learned", "Model", "ModelConfig", "Output", "Recurrent", "Shown", "Signal", "Tick"]

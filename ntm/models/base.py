@@ -46,6 +46,14 @@ class Output(NamedTuple):
     signals: tuple[Signal, ...] = ()  # where they were recorded
 
 
+class Channel(NamedTuple):
+    """A number in 0..1 that is handed from tick to tick, and what makes it: the sigmoid of these rows of a layer."""
+
+    name: str
+    layer: nn.Linear
+    rows: tuple[int, ...]
+
+
 class Learned(NamedTuple):
     """What one batch of training says."""
 
@@ -123,6 +131,10 @@ class Model(nn.Module, ABC):
     def round(self, rounding: float) -> None:
         """Draw what is handed from tick to tick towards bits: 0 not at all, 1 in full. Asked only of who `rounds`."""
         assert not rounding, "this model hands on what is no bits"
+
+    def channels(self) -> tuple[Channel, ...]:
+        """What it hands from tick to tick and might do without, where it `rounds`: `curriculum.pruning_updates` tries."""
+        return ()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the name of their group; those of "addressing" learn at `optimizer.addressing_rate` times the rate."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ntm.models.base import EAGER, Learned, Model, Output, Signal, no_discrete, only_eager
+from ntm.models.base import EAGER, Channel, Learned, Model, Output, Signal, no_discrete, only_eager
 from tasks import Batch, Task
 
 
@@ -80,6 +80,10 @@ class Cell(nn.Module, ABC):
     def blur(self, state: Any) -> Tensor:
         """How far the heads [B] of a cell that `focuses` are from looking at one slot each: 0 to 1."""
         raise NotImplementedError
+
+    def channels(self) -> tuple[Channel, ...]:
+        """See `Model.channels`."""
+        return ()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """See `Model.groups`."""
@@ -200,6 +204,9 @@ class Recurrent(Model):
 
     def round(self, rounding: float) -> None:
         self.cell.round(rounding)
+
+    def channels(self) -> tuple[Channel, ...]:
+        return self.cell.channels()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return self.cell.groups()

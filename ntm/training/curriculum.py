@@ -28,6 +28,10 @@ class Progress(NamedTuple):
     learned_at: Natural | None = None  # update of the validation that showed the task learned
     noise: NotNegative = 0.0  # standard deviation of the noise on the gates' logits
     rounding: Fraction = 0.0  # how far values are on the way from `rounding_from` to bits
+    cut: Natural = 0  # channels given up
+    cut_at: Natural | None = None  # update at which one was cut that may still be missed
+    wrong: Natural = 0  # longer sequences that were wrong before
+    pruned: bool = False  # whether no other channel will be given up
 
 
 def draw_stage(config: CurriculumConfig, seed: int, progress: Progress) -> int:
@@ -59,10 +63,14 @@ def after_update(config: CurriculumConfig, progress: Progress, stage: int, error
 
 
 def after_last(config: CurriculumConfig, progress: Progress) -> Progress:
-    """Noise, and after it rounding, rise while the error stays low, and fall, the latter first, four times as fast when not."""
+    """Noise, and after it and all pruning rounding, rise while the error stays low.
+
+    They fall, the latter first, four times as fast when it does not.
+    """
     sign = 1 if progress.error < config.noise_below else -4 if progress.error > config.noise_above else 0
     noise, rounding = progress.noise, progress.rounding
-    if config.rounding_updates and noise >= config.noise and (sign > 0 or rounding > 0):
+    pruned = progress.pruned or not config.pruning_updates
+    if pruned and config.rounding_updates and noise >= config.noise and (sign > 0 or rounding > 0):
         return progress._replace(rounding=min(1.0, max(0.0, rounding + sign / config.rounding_updates)))
     rise = config.noise / config.noise_updates
     return progress._replace(noise=min(config.noise, max(0.0, noise + sign * rise)))

@@ -19,6 +19,7 @@ from ntm.training.curriculum import Progress, after_update, finished, focus, in_
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.optimizers import OPTIMIZERS, check_moments
+from ntm.training.pruning import due, prune
 from ntm.training.snapshot import Snapshot, miscounted, spoilt
 from tasks import Score
 
@@ -52,7 +53,9 @@ class LitModel(L.LightningModule):
         self.best: float | None = None  # score of best.ckpt
         self.tallies: list[Tally] = []
         self.moments: dict[int, Any] | None = None  # of a run that goes on, for its optimiser
+        self.uncut: dict[str, Any] | None = None  # and what it was before its latest channel was cut
         self.kept: Snapshot  # what there was after the latest good update
+        self.before: Snapshot  # and before the latest channel was cut
         self.configure_optimizers()
 
     def setup(self, stage: str) -> None:
@@ -72,6 +75,9 @@ class LitModel(L.LightningModule):
         if self.moments is not None:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": self.moments})
         self.kept = Snapshot(self.model, optimizer, self.progress)
+        self.before = Snapshot(self.model, optimizer, self.progress)
+        if self.uncut is not None:
+            self.before.take(self.uncut)
         return optimizer
 
     def training_step(self, draw: Draw, index: int) -> dict[str, Any]:
@@ -111,6 +117,9 @@ class LitModel(L.LightningModule):
         self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error, blurred)
         self.keep(offender)
         skipped = self.skips.in_a_row > 0
+        if not skipped and due(self.config.curriculum, self.progress):
+            self.progress = prune(self.config, self.model, self.before, self.progress, self.noise)
+            self.kept.keep(self.kept.copy(), self.progress)
         if self.progress.updates % self.config.trainer.log_every == 0 or self.progress.updates == 1 or skipped:
             self.log_update(loss, score, rate, clipped)
         if self.skips.in_a_row >= recipe.max_skips:
@@ -167,6 +176,7 @@ class LitModel(L.LightningModule):
             "train/learning_rate": rate,
             "curriculum/stage": self.progress.stage,
             "curriculum/noise": self.progress.noise,
+            "curriculum/cut": self.progress.cut,
             "curriculum/rounding": rounding(self.config.curriculum, self.progress),
             "grad/norm": clipped.norm,
             "grad/clipped": clipped.fraction,
@@ -247,6 +257,7 @@ class LitModel(L.LightningModule):
             "ntm": {"config": plain(self.config), **as_plain(counters)},
             "state_dict": self.state_dict(),
             "optimizer_states": [self.kept.optimizer.state_dict()],
+            **({} if self.progress.cut_at is None else {"before": self.before.plain()}),
         }
 
     def take_up(self, checkpoint: dict[str, Any]) -> None:
@@ -261,6 +272,7 @@ class LitModel(L.LightningModule):
         try:
             (moments,) = checkpoint["optimizer_states"]
             self.moments = moments["state"]
+            self.uncut = None if self.progress.cut_at is None else checkpoint["before"]
             check_moments(self.configure_optimizers(), self.moments)
         except Exception:  # torch trips over whatever is in there
             name = self.config.optimizer.name

@@ -1,6 +1,7 @@
 """Weights and moments as they were after the latest good update, to go back to when the next one spoils them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,17 @@ class Snapshot:
         """Keep a copy of what is there."""
         self.numbers, self.progress = copy, progress
         self.known = {p: dict(state) for p, state in self.optimizer.state.items()}
+
+    def plain(self) -> dict[str, Any]:
+        """It, for a checkpoint."""
+        return {"numbers": self.numbers, "progress": self.progress._asdict()}
+
+    def take(self, saved: dict[str, Any]) -> None:
+        """Become what `plain` said; raises ValueError where it was none of the same module and optimiser."""
+        numbers: Tensor = saved["numbers"]
+        if (numbers.shape, numbers.dtype) != (self.numbers.shape, self.numbers.dtype) or not torch.isfinite(numbers).all():
+            raise ValueError("none of these weights and moments")
+        self.numbers, self.progress = numbers.to(self.numbers), Progress(**saved["progress"])
 
     def restore(self) -> None:
         """Go back, bit by bit."""

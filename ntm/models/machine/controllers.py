@@ -10,7 +10,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from ntm.models.base import Signal
+from ntm.models.base import Channel, Signal
 from ntm.models.machine.rounding import to_bits
 from tasks.fields import STRICT, Count, Few, Natural, Widths
 
@@ -58,6 +58,12 @@ class FeedForward(nn.Module):
         if noise is not None:
             logits = logits + noise
         return hidden, RegisterState(to_bits(torch.sigmoid(logits), self.rounding))
+
+    def channels(self) -> tuple[Channel, ...]:
+        """The register's bits."""
+        if self.feedback is None:
+            return ()
+        return tuple(Channel(f"register {bit}", self.feedback, (bit,)) for bit in range(self.register))
 
     def signals(self, states: list[RegisterState]) -> tuple[Signal, ...]:
         """The register after every tick, where there is one."""

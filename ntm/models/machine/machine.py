@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ntm.errors import UserError
-from ntm.models.base import EAGER, Model, Signal, only_eager
+from ntm.models.base import EAGER, Channel, Model, Signal, only_eager
 from ntm.models.machine.access import Access
 from ntm.models.machine.controllers import LSTM, FeedForward
 from ntm.models.machine.discrete import Discrete
@@ -105,6 +105,12 @@ class Machine(Cell):
     def blur(self, state: MachineState) -> Tensor:
         """How far heads [B] are from looking at one slot each: a mean over them of 1 - the sum of their squared weights."""
         return 1 - state.access.weights.square().sum((1, 2)) / self.access.heads
+
+    def channels(self) -> tuple[Channel, ...]:
+        """The register's bits and the channels of a slot."""
+        if isinstance(self.controller, FeedForward) and isinstance(self.access, TapeHeads):
+            return (*self.controller.channels(), *self.access.channels())
+        return super().channels()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """What moves the heads may learn faster or slower than the rest: `optimizer.addressing_rate`."""

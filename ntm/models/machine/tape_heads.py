@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ntm.errors import UserError
-from ntm.models.base import Signal
+from ntm.models.base import Channel, Signal
 from ntm.models.machine import addressing, memory
 from ntm.models.machine.access import Access, Accessed, HeadParameters, HeadsState, Start, clip, head_signals, lean
 from ntm.models.machine.rounding import to_bits, to_one
@@ -101,6 +101,16 @@ class TapeHeads(Access):
         """Where heads wrote, which is where they stood a tick before, where they read, and what they were asked."""
         wrote, read = (torch.stack([s.weights for s in of], dim=1) for of in ([first, *states[:-1]], states))
         return head_signals(wrote, read, states, notes)
+
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels of a slot, which all heads of their tape write."""
+        width = self.slot_width
+        rows = [
+            tuple(head * 2 * width + channel for head in range(tape, self.heads, self.tapes))
+            for tape in range(self.tapes)
+            for channel in range(width)
+        ]
+        return tuple(Channel(f"slot {number}", self.writing, of) for number, of in enumerate(rows))
 
     def moving(self) -> list[nn.Parameter]:
         return list(self.addressing.parameters())
