@@ -6,9 +6,10 @@ if __name__ == "__main__":
     ends.leave_at_once("train")  # the imports below take seconds
 
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -160,7 +161,13 @@ def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer = build_trainer(config, cluster, folder, console, module.progress.updates)
     set_counters(trainer, module)
-    with processes.to_the_end(), told_once():
+
+    def leave() -> NoReturn:  # by another thread than the one that waits, so nothing can unwind
+        if folder is None:
+            os._exit(1)
+        stop(1, f"{processes.LostError()}; {how_to_go_on(folder)}", os._exit)
+
+    with processes.to_the_end(leave), told_once():
         trainer.fit(module, datamodule=TaskData(config, lambda: module.progress))
     if folder is not None:
         files.save(folder / runs.LAST, module.sound())
@@ -188,10 +195,10 @@ def take_up(module: LitModel, loaded: runs.Loaded, overrides: list[str]) -> bool
     return loaded.updates >= steps or module.solved
 
 
-def stop(code: int, message: str) -> NoReturn:
+def stop(code: int, message: str, leave: Callable[[int], NoReturn] = sys.exit) -> NoReturn:
     """End the command early, with one line."""
-    print(f"ntm.train: stopped {message}", file=sys.stderr)
-    sys.exit(code)
+    print(f"ntm.train: stopped {message}", file=sys.stderr, flush=True)
+    leave(code)
 
 
 def how_to_go_on(folder: Path) -> str:
