@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 import torch
+from apart import LONG, apart, code_of
 from conftest import TINY
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from test_resume import same
 from torture.kills import scalars
 
@@ -19,10 +21,6 @@ WORDS = [*TINY, "trainer.log_every=1", "trainer.stop_when_solved=false", "traine
 SLURM = {"SLURM_NTASKS": "2", "SLURM_JOB_ID": "12345", "SLURM_JOB_NAME": "ntm", "SLURM_NODEID": "0", "SLURM_NNODES": "1"}
 FAR = 1e-5
 """Relative. A sum over two processes is rounded otherwise than one over all rows, by 1e-7; each update on top of it grows that."""
-
-
-LONG = 180
-"""Seconds that a process may take on a slow machine with other work: three times what one there took to start and end."""
 
 
 @pytest.fixture
@@ -41,6 +39,16 @@ def start(run):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def two(*words):
+    """A run of two processes to its end, which need not import first."""
+    places = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
+    places |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
+    with ExitStack() as both:
+        ranks = [{**places, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
+        started = [both.enter_context(apart("train", *words, env=env, out=f"out{env['RANK']}")) for env in ranks]
+        assert [code_of(process) for process in started] == [0, 0], Path("out0").read_text()
 
 
 @pytest.fixture
@@ -122,7 +130,7 @@ def end_one(process, which, number):
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_one_of_two_ends_and_the_run_goes_on_exactly(start, train, end):
+def test_one_of_two_ends_and_the_run_goes_on_exactly(start, end):
     which, number = ENDS[end]
     words = [*WORDS, *TWO, "trainer.save_every=1", "trainer.max_steps=100000"]
     process = start(*words, "run_dir=run")
@@ -132,44 +140,46 @@ def test_one_of_two_ends_and_the_run_goes_on_exactly(start, train, end):
     assert process.returncode == expected
     assert told.count("\n") == (0 if which == 0 else 1), told
     done = torch.load("run/last.ckpt")["ntm"]["updates"]
-    assert train("resume=run", f"trainer.max_steps={done + 7}").returncode == 0
-    assert train(*words, f"trainer.max_steps={done + 7}", "run_dir=straight").returncode == 0
+    two("resume=run", f"trainer.max_steps={done + 7}")
+    two(*words, f"trainer.max_steps={done + 7}", "run_dir=straight")
     assert same(Path("straight/last.ckpt"), Path("run/last.ckpt"))
     assert same(Path("straight/best.ckpt"), Path("run/best.ckpt"))
     assert scalars(Path("straight")) == scalars(Path("run"))
 
 
-IMPATIENT = """
+STAYING = """
 import os, time
 from pathlib import Path
 from ntm import train
 from ntm.training import processes
 
-processes.PATIENCE = 0.5
-
 def stay(*given):
     Path("waits").touch()
     time.sleep(3600)
 
-if os.environ.get("LOCAL_RANK", "0") == "{deaf}":
-    processes.found_by_any = stay
+{lines}
 if __name__ == "__main__":
     train.main()
 """
+SOON = "processes.PATIENCE = 0.5"
+DEAF = "if 'LOCAL_RANK' not in os.environ: processes.found_by_any = stay"
+JOINED = "processes.PATIENCE = 3600; processes.distributed.destroy_process_group = stay"
 
 
 @pytest.mark.parametrize(
-    ("which", "deaf"),
+    ("which", "lines", "there"),
     [
-        (0, None),  # before they have met: the second asks for the first, and nobody answers
-        (1, None),  # the first waits for the second to come
-        (1, 0),  # the first waits for a sum with the second: gloo misses about one kill of 400
+        (0, SOON, child_of),  # before they have met: the second asks for the first, and nobody answers
+        (1, SOON, child_of),  # the first waits for the second to come
+        (1, f"{SOON}\n{DEAF}", lambda _: Path("waits").exists()),  # gloo misses about one kill of 400
+        (0, JOINED, lambda _: Path("run/best.ckpt").exists()),  # gloo's threads are joined for ever
+        (1, JOINED, lambda _: Path("run/best.ckpt").exists()),
     ],
 )
-def test_nobody_waits_for_one_that_is_gone(start, which, deaf):
-    Path("impatient.py").write_text(IMPATIENT.format(deaf=deaf))
-    process = start(*WORDS, *TWO, "run_dir=run", program=["impatient.py"])
-    wait_for(lambda: child_of(process) if deaf is None else Path("waits").exists())
+def test_nobody_waits_for_one_that_is_gone(start, which, lines, there):
+    Path("staying.py").write_text(STAYING.format(lines=lines))
+    process = start(*WORDS, *TWO, "trainer.max_steps=100000", "run_dir=run", program=["staying.py"])
+    wait_for(lambda: there(process))
     told = end_one(process, which, signal.SIGKILL)
     goes_on = "ntm.train: stopped because another of its processes is gone; python -m ntm.train resume=run goes on\n"
     assert (process.returncode, told) == ((-signal.SIGKILL, "") if which == 0 else (1, goes_on))

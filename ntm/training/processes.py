@@ -6,6 +6,7 @@ One process is the usual case, and everything here is then nothing. Letters: B b
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -128,19 +129,13 @@ PATIENCE = 10.0
 LAUNCHER = "lightning.pytorch.strategies.launchers.subprocess_script._launch_process_observer"
 
 
-class LostError(Exception):
-    """Another process is gone, and this one cannot go on without it."""
-
-    def __init__(self) -> None:
-        super().__init__("because another of its processes is gone")
-
-
 @contextmanager
 def to_the_end(leave: Callable[[], NoReturn]) -> Iterator[None]:
-    """Processes that are started meanwhile work together until the end; raises LostError where one of them is gone.
+    """Processes that are started meanwhile work together until the end; where one of them is gone, `leave` ends this one.
 
-    `leave` is called, from another thread, where this process would wait for one that is gone: for half an hour while they have
-    not met yet, and in about one of 400 kills afterwards, when gloo has missed that its peer is gone.
+    At once, as it is: to unwind would free the group of processes, which joins gloo's threads with Python's lock held, and where
+    one of them just wants that lock they wait for each other. By another thread, where the one that trains would wait for a process
+    that is gone: half an hour, while they have not met yet; and in about one of 400 kills gloo misses that its peer is gone.
     """
     over = threading.Event()
 
@@ -168,9 +163,12 @@ def to_the_end(leave: Callable[[], NoReturn]) -> Iterator[None]:
             yield
         except RuntimeError as error:
             if several() and any(word in str(error) for word in ("gloo", "NCCL", "Connection")):
-                raise LostError from None
+                over.set()
+                leave()
             raise
         finally:
+            if several():
+                time.sleep(0.1)  # gloo's threads let go of their last sum meanwhile, for which they want Python's lock, too
             if distributed.is_available() and distributed.is_initialized():
                 distributed.destroy_process_group()
             over.set()
