@@ -6,9 +6,10 @@ if __name__ == "__main__":
     ends.leave_at_once("train")  # the imports below take seconds
 
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -137,8 +138,6 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
                 console.print(how_it_is_over(module), highlight=False, soft_wrap=True, markup=False)
             else:
                 train(config, module, cluster, folder, console)
-        except processes.LostError as error:
-            stop(1, f"{error}; {how_to_go_on(folder)}")
         except NonFiniteError as error:
             stop(1, f"{error}; the weights before it are in {folder / runs.LAST}")
         except files.NotFiniteError as error:
@@ -153,14 +152,21 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
 def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder: Path | None, console: Console) -> None:
     """Updates until the run is over, and its last checkpoint, where there is a folder for it.
 
-    Raises NonFiniteError, NotFiniteError, OSError, LostError, and Ended where somebody asks.
+    Raises NonFiniteError, NotFiniteError, OSError, and Ended where somebody asks. Ends the process where another one is gone.
     """
     quiet()
     # What is allocated here is written; filling it, Lightning's `deterministic` would have torch do that, takes time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer = build_trainer(config, cluster, folder, console, module.progress.updates)
     set_counters(trainer, module)
-    with processes.to_the_end(), told_once():
+
+    def leave() -> NoReturn:
+        if folder is not None:
+            sys.stdout.flush()
+            stop(1, f"because another of its processes is gone; {how_to_go_on(folder)}", os._exit)
+        os._exit(1)
+
+    with processes.to_the_end(leave), told_once():
         trainer.fit(module, datamodule=TaskData(config, lambda: module.progress))
     if folder is not None:
         files.save(folder / runs.LAST, module.sound())
@@ -171,7 +177,7 @@ def train(config: Config, module: LitModel, cluster: ClusterEnvironment, folder:
 
 def follow(config: Config, module: LitModel, cluster: ClusterEnvironment, over: bool) -> None:
     """Train as one of several processes that is not the first: it writes nothing, and the first one speaks for it."""
-    with suppress(NonFiniteError, processes.LostError, ends.Ended):
+    with suppress(NonFiniteError, ends.Ended):
         if not over:
             train(config, module, cluster, None, Console(quiet=True))
 
@@ -188,10 +194,10 @@ def take_up(module: LitModel, loaded: runs.Loaded, overrides: list[str]) -> bool
     return loaded.updates >= steps or module.solved
 
 
-def stop(code: int, message: str) -> NoReturn:
+def stop(code: int, message: str, leave: Callable[[int], NoReturn] = sys.exit) -> NoReturn:
     """End the command early, with one line."""
-    print(f"ntm.train: stopped {message}", file=sys.stderr)
-    sys.exit(code)
+    print(f"ntm.train: stopped {message}", file=sys.stderr, flush=True)
+    leave(code)
 
 
 def how_to_go_on(folder: Path) -> str:

@@ -1,7 +1,6 @@
 """Where the fused step's library comes from, on machines with and without a compiler, and what no accident may leave."""
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from apart import LONG
 from both_steps import needs_library
 from conftest import TINY
 from torch.testing import assert_close
@@ -210,7 +210,12 @@ def test_a_relative_place_is_none(monkeypatch):
 def test_two_build_at_once(cache, quick):
     quick(sleep=0.5)
     both = [subprocess.Popen([sys.executable, "-c", LOAD], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=60)[0] for process in both]
+    try:
+        told = [process.communicate(timeout=LONG)[0] for process in both]
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
     (kept,) = files(cache)
     assert [line.startswith("fused step (built in") and line.endswith(f"s: {kept})\n") for line in told] == [True, True]
     assert library.load().told == "fused step"
@@ -219,11 +224,13 @@ def test_two_build_at_once(cache, quick):
 def test_a_kill_while_it_is_built_stands_in_nobodys_way(cache, quick):
     quick(sleep=1)
     process = subprocess.Popen([sys.executable, "-c", LOAD])
-    deadline = time.monotonic() + 30
-    while not files(cache) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        deadline = time.monotonic() + LONG
+        while not files(cache) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
     assert list(cache.glob("*.so")) == []
     assert works(library.load())
     assert len(list(cache.glob("*.so"))) == 1

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 import torch
+from apart import LONG, apart, code_of
 from conftest import TINY
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from test_resume import same
 from torture.kills import scalars
 
@@ -20,10 +23,59 @@ FAR = 1e-5
 """Relative. A sum over two processes is rounded otherwise than one over all rows, by 1e-7; each update on top of it grows that."""
 
 
-def train(*words, env=None, program=("-m", "ntm.train")):
-    """A command in a process of its own, which may start others."""
-    said = {"capture_output": True, "text": True, "check": False, "timeout": 120}
-    return subprocess.run([sys.executable, *program, *words], env={**os.environ, **(env or {})}, **said)
+@pytest.fixture
+def start(run):
+    """Start a command in a process of its own, which may start others; gone, with those, when the test is over."""
+    started = []
+
+    def call(*words, env=None, program=("-m", "ntm.train"), stderr=subprocess.PIPE):
+        """In a group of its own, which its children are in too."""
+        said = {"stdout": subprocess.PIPE, "stderr": stderr, "text": True, "process_group": 0}
+        started.append(subprocess.Popen([sys.executable, *program, *words], env={**os.environ, **(env or {})}, **said))
+        return started[-1]
+
+    yield call
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def two(*words):
+    """A run of two processes to its end, which need not import first."""
+    places = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
+    places |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
+    with ExitStack() as both:
+        ranks = [{**places, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
+        started = [both.enter_context(apart("train", *words, env=env, out=f"out{env['RANK']}")) for env in ranks]
+        assert [code_of(process) for process in started] == [0, 0], Path("out0").read_text()
+
+
+@pytest.fixture
+def train(start):
+    """A command in processes of its own, to its end: its exit code, and what it said."""
+
+    def call(*words, **given):
+        process = start(*words, **given)
+        out, told = process.communicate(timeout=LONG)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, told)
+
+    return call
+
+
+def wait_for(there):
+    """Wait until something is there, and return it."""
+    deadline = time.monotonic() + LONG
+    while not (found := there()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found
+    return found
+
+
+def child_of(process):
+    """The process that another one has started to train with it, or None."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()  # a compiler is one, too
+    return next((int(c) for c in children if b"ddp_process" in Path(f"/proc/{c}/cmdline").read_bytes()), None)
 
 
 def close(one, other, far=FAR):
@@ -39,7 +91,7 @@ def close(one, other, far=FAR):
 
 
 @pytest.mark.parametrize("mean_over", ["bits", "sequences"])
-def test_two_processes_have_the_losses_of_one_and_one_voice(run, capsys, mean_over):
+def test_two_processes_have_the_losses_of_one_and_one_voice(run, train, capsys, mean_over):
     words = [*WORDS, f"trainer.mean_over={mean_over}", "trainer.max_steps=20"]
     run("train", *words, "run_dir=one")
     alone = capsys.readouterr().out
@@ -50,7 +102,7 @@ def test_two_processes_have_the_losses_of_one_and_one_voice(run, capsys, mean_ov
     assert len(list(Path("two").glob("events*"))) == 1
 
 
-def test_a_run_goes_on_with_another_number_of_processes(run):
+def test_a_run_goes_on_with_another_number_of_processes(run, train):
     words = [*WORDS, "trainer.max_steps=24"]
     run("train", *words, "run_dir=straight")
     run("train", *words, "trainer.max_steps=7", "run_dir=run")
@@ -68,31 +120,69 @@ ENDS = {
 }
 
 
+def end_one(process, which, number):
+    """Send a signal to one of two, wait for both, and return what they said."""
+    child = child_of(process)
+    os.kill([process.pid, child][which], number)
+    _, told = process.communicate(timeout=LONG)
+    wait_for(lambda: not Path(f"/proc/{child}").exists())  # nobody is left behind
+    return told
+
+
 @pytest.mark.parametrize("end", ENDS)
-def test_one_of_two_ends_and_the_run_goes_on_exactly(tmp_path, run, end):
+def test_one_of_two_ends_and_the_run_goes_on_exactly(start, end):
     which, number = ENDS[end]
     words = [*WORDS, *TWO, "trainer.save_every=1", "trainer.max_steps=100000"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ntm.train", *words, "run_dir=run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not Path("run/best.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
-    os.kill([process.pid, child][which], number)
-    _, told = process.communicate(timeout=60)
-    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:  # nobody is left behind
-        time.sleep(0.05)
-    assert not Path(f"/proc/{child}").exists()
+    process = start(*words, "run_dir=run")
+    wait_for(Path("run/best.ckpt").exists)
+    told = end_one(process, which, number)
     expected = {"the first, killed": -signal.SIGKILL, "the second, killed": 1, "the second, asked": 143}[end]
     assert process.returncode == expected
     assert told.count("\n") == (0 if which == 0 else 1), told
     done = torch.load("run/last.ckpt")["ntm"]["updates"]
-    assert train("resume=run", f"trainer.max_steps={done + 7}").returncode == 0
-    assert train(*words, f"trainer.max_steps={done + 7}", "run_dir=straight").returncode == 0
+    two("resume=run", f"trainer.max_steps={done + 7}")
+    two(*words, f"trainer.max_steps={done + 7}", "run_dir=straight")
     assert same(Path("straight/last.ckpt"), Path("run/last.ckpt"))
     assert same(Path("straight/best.ckpt"), Path("run/best.ckpt"))
     assert scalars(Path("straight")) == scalars(Path("run"))
+
+
+STAYING = """
+import os, time
+from pathlib import Path
+from ntm import train
+from ntm.training import processes
+
+def stay(*given):
+    Path("waits").touch()
+    time.sleep(3600)
+
+{lines}
+if __name__ == "__main__":
+    train.main()
+"""
+SOON = "processes.PATIENCE = 0.5"
+DEAF = "if 'LOCAL_RANK' not in os.environ: processes.found_by_any = stay"
+JOINED = "processes.PATIENCE = 3600; processes.distributed.destroy_process_group = stay"
+
+
+@pytest.mark.parametrize(
+    ("which", "lines", "there"),
+    [
+        (0, SOON, child_of),  # before they have met: the second asks for the first, and nobody answers
+        (1, SOON, child_of),  # the first waits for the second to come
+        (1, f"{SOON}\n{DEAF}", lambda _: Path("waits").exists()),  # gloo misses about one kill of 400
+        (0, JOINED, lambda _: Path("run/best.ckpt").exists()),  # gloo's threads are joined for ever
+        (1, JOINED, lambda _: Path("run/best.ckpt").exists()),
+    ],
+)
+def test_nobody_waits_for_one_that_is_gone(start, which, lines, there):
+    Path("staying.py").write_text(STAYING.format(lines=lines))
+    process = start(*WORDS, *TWO, "trainer.max_steps=100000", "run_dir=run", program=["staying.py"])
+    wait_for(lambda: there(process))
+    told = end_one(process, which, signal.SIGKILL)
+    goes_on = "ntm.train: stopped because another of its processes is gone; python -m ntm.train resume=run goes on\n"
+    assert (process.returncode, told) == ((-signal.SIGKILL, "") if which == 0 else (1, goes_on))
 
 
 SPOILT = """
@@ -120,7 +210,7 @@ if __name__ == "__main__":
 """
 
 
-def test_what_is_not_finite_in_one_is_refused_by_both(run):
+def test_what_is_not_finite_in_one_is_refused_by_both(train):
     Path("spoilt.py").write_text(SPOILT)
     done = train(*WORDS, *TWO, "trainer.max_steps=12", "run_dir=run", program=["spoilt.py"])
     assert (done.returncode, done.stderr) == (0, "")
@@ -140,15 +230,13 @@ def test_variables_of_slurm_do_no_harm_to_a_run_of_one(run, monkeypatch):
     assert scalars(Path("one")) == scalars(Path("two"))
 
 
-def test_started_by_slurm(run):
-    words = [sys.executable, "-m", "ntm.train", *WORDS, *TWO, "trainer.max_steps=6", "run_dir=run"]
+def test_started_by_slurm(run, start):
+    words = [*WORDS, *TWO, "trainer.max_steps=6", "run_dir=run"]
     tasks = []
     for rank in ("0", "1"):
         places = {**SLURM, "SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_NODELIST": "127.0.0.1"}
-        tasks.append(
-            subprocess.Popen(words, env={**os.environ, **places}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        )
-    first, second = (task.communicate()[0] for task in tasks)
+        tasks.append(start(*words, env=places, stderr=subprocess.STDOUT))
+    first, second = (task.communicate(timeout=LONG)[0] for task in tasks)
     assert [task.returncode for task in tasks] == [0, 0]
     assert "errors by length" in first
     assert second == ""
@@ -156,7 +244,7 @@ def test_started_by_slurm(run):
     assert close("alone", "run")
 
 
-def test_started_by_torchrun(run):
+def test_started_by_torchrun(run, train):
     starts = ["-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "ntm.train"]
     assert train(*WORDS, *TWO, "trainer.max_steps=6", "run_dir=run", program=starts).returncode == 0
     run("train", *WORDS, "trainer.max_steps=6", "run_dir=alone")

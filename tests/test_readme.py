@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from apart import LONG
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tasks
@@ -108,7 +109,7 @@ def test_tensorboard_shows_a_run(run, tmp_path, trained):
     words = [str(Path(sys.executable).with_name("tensorboard")), *shlex.split(command)[1:], "--port", "0", "--host", "127.0.0.1"]
     server = subprocess.Popen(words, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LONG
         while "http://127.0.0.1" not in (tmp_path / "log").read_text() and time.monotonic() < deadline:
             assert server.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.2)

@@ -1,14 +1,18 @@
 """Resuming: bit-identical to a run that was never interrupted, and honest about what may change."""
 
+import os
 import signal
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from apart import LONG, apart, code_of
 from conftest import TINY
+
+from ntm.training.module import LitModel
+from ntm.training.saving import Saving
 
 MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
 MUL += ["model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
@@ -91,69 +95,60 @@ def test_noise_that_is_in_full_after_a_validation_does_not_end_a_resumed_run(run
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_straight_equals_killed_and_resumed(run, tmp_path, name):
+def test_straight_equals_killed_and_resumed(run, name):
     words = [*RECIPES[name], "trainer.max_steps=60", "trainer.stop_when_solved=false"]
     run("train", *words, "run_dir=straight")
-    process = subprocess.Popen([sys.executable, "-m", "ntm.train", *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list(Path("checkpoints").glob("*/*/last.ckpt")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with apart("train", *words) as process:
+        deadline = time.monotonic() + LONG
+        while not list(Path("checkpoints").glob("*/*/last.ckpt")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+        process.join()
     (killed,) = Path("checkpoints").glob("*/*")
     assert torch.load(killed / "last.ckpt", weights_only=True)["ntm"]["updates"] < 60
     run("train", words[0], "resume=last")
     assert same(Path("straight/last.ckpt"), killed / "last.ckpt")
 
 
-KILLED = """
-import os, signal, sys
-from ntm import train
-from ntm.training import module, saving
-
-def at(owner, name):
+def kill_at(owner, name, update, after):
+    """Have this process killed where a method is called, or has been, at this update."""
     method = getattr(owner, name)
+
     def killing(self, *args):
-        lit = self if isinstance(self, module.LitModel) else args[1]
-        if lit.progress.updates == {update} and not {after}:
+        there = (self if isinstance(self, LitModel) else args[1]).progress.updates == update
+        if there and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         made = method(self, *args)
-        if lit.progress.updates == {update}:
+        if there:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
-    setattr(owner, name, killing)
 
-at({owner}, "{name}")
-train.main()
-"""
+    setattr(owner, name, killing)
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "after"),
     [
-        ("saving.Saving", "on_train_batch_end", True),  # after the update, before its validation
-        ("module.LitModel", "validation_step", True),  # in the middle of it
-        ("module.LitModel", "on_validation_epoch_end", True),  # when it has moved the rate, and nothing is written yet
-        ("saving.Saving", "on_validation_end", False),  # when the best is written, and the last is not
-        ("saving.Saving", "on_validation_end", True),  # when everything is
+        (Saving, "on_train_batch_end", True),  # after the update, before its validation
+        (LitModel, "validation_step", True),  # in the middle of it
+        (LitModel, "on_validation_epoch_end", True),  # when it has moved the rate, and nothing is written yet
+        (Saving, "on_validation_end", False),  # when the best is written, and the last is not
+        (Saving, "on_validation_end", True),  # when everything is
     ],
 )
 @pytest.mark.parametrize("update", [10, 15])
-def test_a_kill_around_a_validation_loses_nothing(run, tmp_path, owner, name, after, update):
+def test_a_kill_around_a_validation_loses_nothing(run, owner, name, after, update):
     words = [*TINY, "trainer.max_steps=25", "trainer.stop_when_solved=false"]
     words += ["curriculum.learned_below=0.6", "optimizer.half_life=3"]  # the first validation starts the decay of the rate
     run("train", *words, "run_dir=straight")
-    program = KILLED.format(owner=owner, name=name, after=after, update=update)
-    done = subprocess.run([sys.executable, "-c", program, *words, "run_dir=killed"], cwd=tmp_path, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL
+    with apart("train", *words, "run_dir=killed", prepare=partial(kill_at, owner, name, update, after)) as process:
+        assert code_of(process) == -signal.SIGKILL
     run("train", "resume=killed")
     assert same(Path("straight/last.ckpt"), Path("killed/last.ckpt"))
     assert same(Path("straight/best.ckpt"), Path("killed/best.ckpt"))
 
 
 def test_an_exception_inside_an_update_loses_nothing(run, monkeypatch):
-    from ntm.training.module import LitModel
-
     step = LitModel.training_step
 
     def fail(self, draw, index):

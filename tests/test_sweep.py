@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from apart import LONG
 from conftest import TINY
 from test_resume import same
 
@@ -69,7 +70,7 @@ def start():
 
 def wait_for(there):
     """Wait until something is there."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + LONG
     while not there() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert there()
@@ -78,7 +79,7 @@ def wait_for(there):
 def test_each_is_what_it_is_alone_and_one_that_fails_stops_no_other(run, start):
     words = ["trainer.max_steps=10", "optimizer.max_skips=3"]
     sweeping = start(*words, "optimizer.lr=1e+30,0.003,0.002", "run_dir='odd name/it\\'s ${optimizer.lr}'", "at_once=2")
-    out, told = sweeping.communicate(timeout=300)
+    out, told = sweeping.communicate(timeout=LONG)
     assert sweeping.returncode == 1, told
     assert told.startswith("ntm.train: 1 of 3 runs failed: optimizer.lr=1e+30 (stopped ")
     assert told.count("\n") == 1
@@ -100,7 +101,7 @@ def test_one_signal_ends_all_and_each_can_go_on(tmp_path, monkeypatch, start):
     sweeping = start(*ENDLESS, "seed=0,1,2", "at_once=2")
     wait_for(lambda: all(Path(name, "best.ckpt").exists() for name in "01"))
     sweeping.send_signal(signal.SIGINT)
-    out, told = sweeping.communicate(timeout=60)
+    out, told = sweeping.communicate(timeout=LONG)
     assert (sweeping.returncode, told) == (130, "ntm.train: stopped by Ctrl-C\n")
     for name in "01":
         (line,) = (line for line in out.splitlines() if line.startswith(f"seed={name} | ntm.train: stopped"))

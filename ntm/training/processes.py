@@ -4,8 +4,12 @@ One process is the usual case, and everything here is then nothing. Letters: B b
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 from unittest import mock
 
 import torch
@@ -116,20 +120,55 @@ def several() -> bool:
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
-class LostError(Exception):
-    """Another process is gone, and this one cannot go on without it."""
+FIRST = "NTM_FIRST"
+"""Variable of the environment by which the first process tells those that Lightning starts for it which one it is."""
+
+PATIENCE = 10.0
+"""Seconds that the library which joins the processes has to notice that one is gone; mostly it does at once."""
+
+LAUNCHER = "lightning.pytorch.strategies.launchers.subprocess_script._launch_process_observer"
 
 
 @contextmanager
-def to_the_end() -> Iterator[None]:
-    """Processes that are started meanwhile work together until the end; raises LostError where one of them is gone."""
-    with mock.patch.dict(os.environ):  # Lightning tells its children through it who they are, and a later run would listen
+def to_the_end(leave: Callable[[], NoReturn]) -> Iterator[None]:
+    """Processes that are started meanwhile work together until the end; where one of them is gone, `leave` ends this one.
+
+    At once, as it is: to unwind would free the group of processes, which joins gloo's threads with Python's lock held, and where
+    one of them just wants that lock they wait for each other. By another thread, where the one that trains would wait for a process
+    that is gone: half an hour, while they have not met yet; and in about one of 400 kills gloo misses that its peer is gone.
+    """
+    over = threading.Event()
+
+    def watch(gone: Callable[[], bool]) -> None:
+        while not over.wait(0.2):
+            if gone():
+                if not over.wait(PATIENCE):
+                    leave()
+                return
+
+    def begin(gone: Callable[[], bool]) -> None:
+        threading.Thread(target=watch, args=[gone], daemon=True).start()
+
+    def observe(started: list["subprocess.Popen[bytes]"]) -> None:
+        begin(lambda: any(process.poll() for process in started))
+
+    first = os.environ.get(FIRST)
+    with (
+        mock.patch.dict(os.environ, {FIRST: str(os.getpid())}),  # Lightning adds who its children are: a later run would listen
+        mock.patch(LAUNCHER, observe),  # its own kills this process, whatever it is writing
+    ):
+        if first is not None:
+            begin(lambda: str(os.getppid()) != first)
         try:
             yield
         except RuntimeError as error:
             if several() and any(word in str(error) for word in ("gloo", "NCCL", "Connection")):
-                raise LostError("because another of its processes is gone") from None
+                over.set()
+                leave()
             raise
         finally:
+            if several():
+                time.sleep(0.1)  # gloo's threads let go of their last sum meanwhile, for which they want Python's lock, too
             if distributed.is_available() and distributed.is_initialized():
                 distributed.destroy_process_group()
+            over.set()
