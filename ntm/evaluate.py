@@ -6,6 +6,7 @@ if __name__ == "__main__":
     ends.leave_at_once("evaluate")  # the imports below take seconds
 
 import json
+import math
 import time
 from itertools import product
 from typing import Annotated, Any, NamedTuple
@@ -89,9 +90,9 @@ def sets_of(task: Task, asked: Any) -> dict[str | None, Task]:
 
 
 def none_wrong_at(results: list[Result]) -> int | None:
-    """The largest length at which no sequence of any set was wrong."""
-    wrong = {r.length for r in results if r.wrong_sequences}
-    return max((r.length for r in results if r.length not in wrong), default=None)
+    """The largest length up to which no sequence of any set was wrong, of those that were judged."""
+    wrong = min((r.length for r in results if r.wrong_sequences), default=math.inf)
+    return max((r.length for r in results if r.length < wrong), default=None)
 
 
 def by_lookup(model: Model, asked: Any) -> bool:
@@ -149,7 +150,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     longest_right = none_wrong_at(results)
     if values["operands"] is not None:
         at = "none" if longest_right is None else f"{longest_right:,}"
-        told = f"largest length without a wrong sequence: {at} ({sequences:,} of each of {len(sets)} sets of operands)"
+        told = f"largest length up to which no sequence was wrong: {at} ({sequences:,} of each of {len(sets)} sets of operands)"
         console.print(told, highlight=False, soft_wrap=True, markup=False)
     if "json" in outputs:
         report = {"run": str(loaded.path), "task": name, "model": raw["model"], "supervision": task.claim}

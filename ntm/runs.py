@@ -22,6 +22,9 @@ from tasks import Task
 
 ROOT = Path("checkpoints")
 
+SHIPPED = Path("pretrained")
+"""Weights that come with the project: `pretrained/<task>` is a file below ROOT."""
+
 PLACES = ("run_dir", "resume")
 RUN_KEYS = (*PLACES, "at_once")
 """Keys of ntm.train that say where a run is, and with how many others, not what it is."""
@@ -160,6 +163,9 @@ def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
                 raise UserError(f"{key}=last: no run under {ROOT}/{task or ''}; allowed: a run's folder or a checkpoint file")
             value = str(max(saved, key=lambda path: path.stat().st_mtime).parent)
         path = Path(value)
+        shipped = ROOT / SHIPPED / f"{path.name}.ckpt"
+        if prefer == BEST and path.parent == SHIPPED and shipped.is_file():  # to be looked at; a run is gone on from a copy
+            return shipped
         if path.is_dir() and value:
             inside = [path / name for name in NAMES[prefer] if (path / name).exists()]
             if not inside:
