@@ -15,13 +15,17 @@ from typing import NamedTuple
 from ntm.models.machine.lookup import Code
 from ntm.proofs.multiplier.digits import Digits
 from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
-from ntm.proofs.multiplier.ticks import FAR, Kind, Product, Tick, Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import FAR, Product, Tick, Ticks, UnprovedError
 
 MOST_NODES = 400_000
 """More of them are given up."""
 
 MOST_CARRY = 64
 """A larger carry is given up: it would go on growing."""
+
+
+class UnseenError(UnprovedError):
+    """More samples may help."""
 
 
 class Node(NamedTuple):
@@ -165,7 +169,7 @@ class Search:
             else:
                 digit = self.given.table.get((place, known))
             if digit is None:
-                raise UnprovedError("a window was never seen in a run: no digit is known for it")
+                raise UnseenError("a window was never seen in a run: no digit is known for it")
             self.used[place, known] = digit
         return (self.unit >> place) * self.used[place, known]
 
