@@ -1,7 +1,7 @@
-"""The checker: given an invariant, is a machine a multiplier? It shares no code with the search, and trusts nothing that it found.
+"""The checker: given an invariant, is a machine a multiplier? It shares no code with the search, and trusts nothing of it.
 
-What is checked, and why that is the whole proof. A word's sum S is what its digits add up to, slots 0 to n + reach + 1 (blank behind
-n + 1). Every word between two sweeps has only windows that the invariant lists:
+What is checked, and why that is the whole proof. A word's sum S is what its digits add up to, slots 0 to n + reach + 1 (blank
+behind n + 1). Every word between two sweeps has only windows that the invariant lists:
 
 1. base: words after loading n >= 1 bits, by their windows, and S = 0;
 2. step: a sweep over a word of such windows writes a word of such windows, whatever the bits of a and b;
@@ -25,6 +25,9 @@ from ntm.proofs.multiplier.ticks import FAR, Kind, Product, Tick, Ticks, Unprove
 
 MOST = 2_000_000
 """States of one kind of sweep; more are refused, and so is a search without an end."""
+
+LARGEST = 64
+"""Sizes up to here are looked at."""
 
 
 class Checked(NamedTuple):
@@ -64,8 +67,8 @@ def check(ticks: Ticks, invariant: Invariant) -> Checked:
 
 def look_at(ticks: Ticks, invariant: Invariant) -> None:
     """Raise UnprovedError where an invariant is none, before anything is run."""
-    if invariant.reach < 1 or invariant.width < invariant.reach + 2:
-        raise UnprovedError(f"windows of {invariant.width} letters are too few for digits of {invariant.reach}")
+    if not 1 <= invariant.reach <= invariant.width - 2 <= LARGEST or invariant.depth > LARGEST:
+        raise UnprovedError(f"windows of {invariant.width} letters with digits of {invariant.reach}, depth {invariant.depth}")
     for windows in invariant.windows.values():
         for window in windows:
             if len(window) != invariant.width:
