@@ -9,36 +9,38 @@ from ntm.proofs.multiplier.digits import Digits, solve
 from ntm.proofs.multiplier.floats import Margins, margins
 from ntm.proofs.multiplier.invariant import Invariant
 from ntm.proofs.multiplier.samples import Samples, samples
-from ntm.proofs.multiplier.search import Search, UnseenError
+from ntm.proofs.multiplier.search import Search
 from ntm.proofs.multiplier.ticks import Ticks, UnprovedError
 
 DEPTHS = range(4)
 """Places from slot 0 on that may have digits of their own."""
 
-SAMPLES = (1_000, 10_000)
-"""Words that digits are found from are those of so many drawn operands: the larger number where a window was never seen."""
+FEW, MANY = 1_000, 10_000
+"""Drawn operands whose words digits are found from: many where with few of them a window was never seen."""
 
 
 class Attempt(NamedTuple):
     """One way to look for an invariant."""
 
     width: int  # letters of a window
-    reach: int | None  # letters that stand for a digit; None: in lock-step with an ideal adder
+    reach: int | None = None  # letters that stand for a digit; None: in lock-step with an ideal adder
+    samples: int = FEW
 
     def __str__(self) -> str:
-        how = "in lock-step" if self.reach is None else f"digits of {self.reach}"
+        how = "in lock-step" if self.reach is None else f"digits of {self.reach}, {self.samples:,} samples"
         return f"windows of {self.width} slots, {how}"
 
 
 ATTEMPTS = [
     Attempt(3, 1),
-    Attempt(3, None),
+    Attempt(3),
     Attempt(4, 1),
     Attempt(4, 2),
-    Attempt(4, None),
-    Attempt(5, 2),
-    Attempt(5, 3),
-    Attempt(5, None),
+    Attempt(4),
+    Attempt(3, 1, MANY),
+    Attempt(5, 2, MANY),
+    Attempt(5, 3, MANY),
+    Attempt(5),
 ]
 """The cheap ones first."""
 
@@ -85,16 +87,12 @@ def found_by(ticks: Ticks, attempt: Attempt, digits: Callable[[int, int, int], D
         return Search(ticks, None, attempt.width).found()
     reason = UnprovedError("no table of digits makes the sums of real runs")
     for depth in DEPTHS:
-        for count in SAMPLES:
-            known = digits(attempt.reach, depth, count)
-            if known is None:
-                break
+        known = digits(attempt.reach, depth, attempt.samples)
+        if known is not None:
             try:
                 return Search(ticks, known, attempt.width).found()
             except UnprovedError as error:
                 reason = error
-                if not isinstance(error, UnseenError):
-                    break
     raise reason
 
 

@@ -24,10 +24,6 @@ MOST_CARRY = 64
 """A larger carry is given up: it would go on growing."""
 
 
-class UnseenError(UnprovedError):
-    """More samples may help."""
-
-
 class Node(NamedTuple):
     """Where a sweep stands."""
 
@@ -169,7 +165,7 @@ class Search:
             else:
                 digit = self.given.table.get((place, known))
             if digit is None:
-                raise UnseenError("a window was never seen in a run: no digit is known for it")
+                raise UnprovedError("a window was never seen in a run: no digit is known for it")
             self.used[place, known] = digit
         return (self.unit >> place) * self.used[place, known]
 
