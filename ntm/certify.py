@@ -1,4 +1,6 @@
-"""python -m ntm.certify run=<run or file>: prove that a network is the machine that its table says, for ever, or show where not.
+"""python -m ntm.certify run=<run or file>: prove that a network is what it should be, for ever, or show where not.
+
+A run of task turing, or a table, should be the machine that the table says; a run of binary_mul should multiply all numbers.
 
 Exit codes: 0 certified, 1 differs, 2 a mistake on the command line, 3 undecided.
 """
@@ -11,6 +13,7 @@ if __name__ == "__main__":
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,14 +22,14 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from ntm import runs
+from ntm import multiplier, runs
 from ntm.certificate import ANY, EXIT, Certificate, as_json, tell
 from ntm.command import command
 from ntm.config import validate
 from ntm.errors import UserError
 from ntm.models.turing.decisions import Decisions, name_of
 from ntm.models.turing.run import run_discrete
-from ntm.named import Named, find, table_of
+from ntm.named import Named, compiled, learned, saved, table_of
 from ntm.proofs.extract import as_yaml, extract
 from ntm.proofs.formulas import as_text, logic_of, minimise
 from ntm.proofs.margins import bounds
@@ -34,6 +37,7 @@ from ntm.proofs.product import Found, TooManyError, search_any
 from ntm.proofs.verilog import simulate, simulator, write_verilog
 from ntm.proofs.witness import Parting, shortest_word
 from ntm.proofs.words import search_words
+from tasks import BinaryMul, Task, Turing
 from tasks.turing import Table, parts, random_word
 
 WINDOWS = (1, 2, 3)
@@ -42,11 +46,23 @@ WINDOWS = (1, 2, 3)
 
 @command("certify")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
-    """Check every key, search, bound, and tell the verdict; the exit code says which."""
+    """Check every key, then certify as the run's task asks for."""
+    torch.set_num_threads(1)
+    key = str(values["run"])
+    loaded = saved("run", key)
+    task = Turing if loaded is None else type(loaded.config.task)
+    if task not in PATHS:
+        allowed = "runs of task turing or binary_mul, tables"
+        raise UserError(f"run={key}: a run of task {loaded.raw['task']['name']}; allowed: {allowed}")  # type: ignore[union-attr]
+    PATHS[task](values, key, loaded)
+
+
+def certify_table(values: dict[str, Any], key: str, loaded: runs.Loaded | None) -> None:
+    """Search, bound, and tell the verdict about a machine that a table was made into; the exit code says which."""
+    refuse(values, "invariant", None, "of task turing, or a table")
     asked = validate(Literal["auto", "any", "declared"], values["inputs"], "inputs")
     output = None if values["json"] is None else runs.writable("json", values["json"])
-    torch.set_num_threads(1)
-    named = find("run", str(values["run"]))
+    named = compiled("run", key) if loaded is None else learned("run", key, loaded)
     reference = named.task.table if values["reference"] is None else table_of("reference", str(values["reference"]))
     check_reference(named.task.table, reference, values["reference"])
     if asked == "declared" and named.task.table.input is None:
@@ -67,8 +83,45 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         console.print("exported      nothing: not every row that the network can come to is known")
     if output is not None:
         runs.put("json", output, (json.dumps(as_json(certificate), indent=2) + "\n").encode())
-    if certificate.verdict != "certified":
-        sys.exit(EXIT[certificate.verdict])
+    leave(certificate.verdict)
+
+
+def certify_multiplier(values: dict[str, Any], key: str, loaded: runs.Loaded | None) -> None:
+    """Search, check, and tell the verdict about a machine that learned to multiply; the exit code says which."""
+    assert loaded is not None
+    for name, allowed in (("reference", None), ("inputs", "auto"), ("export", None)):
+        refuse(values, name, allowed, "of task binary_mul")
+    output = None if values["json"] is None else runs.writable("json", values["json"])
+    given = None if values["invariant"] is None else multiplier.read_invariant("invariant", values["invariant"])
+    console = Console(soft_wrap=True, highlight=False)
+    start = time.perf_counter()
+    with console.status("searching") as status:
+        certificate = multiplier.certificate_of(loaded, key, given, status.update)
+    for line in [*multiplier.tell(certificate), f"time          {time.perf_counter() - start:.1f} s"]:
+        console.print(escape(line))
+    if output is not None:
+        runs.put("json", output, (json.dumps(multiplier.as_json(certificate)) + "\n").encode())
+    leave(certificate.verdict)
+
+
+PATHS: dict[type[Task], Callable[[dict[str, Any], str, runs.Loaded | None], None]] = {
+    Turing: certify_table,
+    BinaryMul: certify_multiplier,
+}
+"""How a run of each task is certified; a table is certified as task turing."""
+
+
+def refuse(values: dict[str, Any], key: str, allowed: Any, what: str) -> None:
+    """Raise UserError where a key says anything of a run that it means nothing for."""
+    if values[key] != allowed:
+        shown = "null" if allowed is None else allowed
+        raise UserError(f"{key}={values[key]}: means nothing for a run {what}; allowed: {shown}")
+
+
+def leave(verdict: str) -> None:
+    """End with the verdict's exit code."""
+    if verdict != "certified":
+        sys.exit(EXIT[verdict])
 
 
 def check_reference(table: Table, reference: Table, key: Any) -> None:

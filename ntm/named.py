@@ -25,16 +25,30 @@ class Named(NamedTuple):
 
 def find(key: str, value: str) -> Named:
     """The machine and its task; raises UserError, naming `key`."""
+    loaded = saved(key, value)
+    return compiled(key, value) if loaded is None else learned(key, value, loaded)
+
+
+def saved(key: str, value: str) -> runs.Loaded | None:
+    """The run or checkpoint that a value names; None where it is a table. Raises UserError, naming `key`."""
     suffix = Path(value).suffix  # os.path: for pathlib it is an error that a table's text is too long for a file's name
     file = suffix == ".ckpt" or (os.path.isfile(value) and suffix not in (".yaml", ".yml"))
-    if value not in shipped() and (value == "last" or os.path.isdir(value) or file):
-        loaded = runs.read(key, runs.find(key, value, prefer=runs.BEST, task="turing" if value == "last" else None))
-        model, task = loaded.model, loaded.config.task
-        if not isinstance(model, TableMachine):
-            what = f"task {loaded.raw['task']['name']}, model {loaded.raw['model']['name']}"
-            raise UserError(f"{key}={value}: a run of {what}; allowed: runs of task turing, model turing, whose table is known")
-        where = " ".join([str(loaded.path), *(f"[{reason}]" for reason in loaded.damaged)])
-        return Named(where, model.machine, task)  # type: ignore[arg-type]  # a TableMachine is built for no other task
+    if value in shipped() or not (value == "last" or os.path.isdir(value) or file):
+        return None
+    return runs.read(key, runs.find(key, value, prefer=runs.BEST, task="turing" if value == "last" else None))
+
+
+def learned(key: str, value: str, loaded: runs.Loaded) -> Named:
+    """The machine of a run that learned a table; raises UserError, naming `key`, where it is of another kind."""
+    if not isinstance(loaded.model, TableMachine):
+        what = f"task {loaded.raw['task']['name']}, model {loaded.raw['model']['name']}"
+        raise UserError(f"{key}={value}: a run of {what}; allowed: runs of task turing, model turing, whose table is known")
+    where = " ".join([str(loaded.path), *(f"[{reason}]" for reason in loaded.damaged)])
+    return Named(where, loaded.model.machine, loaded.config.task)  # type: ignore[arg-type]  # a TableMachine has no other task
+
+
+def compiled(key: str, value: str) -> Named:
+    """The machine that a table is compiled into; raises UserError, naming `key`."""
     table = table_of(key, value)
     return Named(f"{table.name}, compiled", compile_table(table), Turing(table=table, supervision="compiled"))
 

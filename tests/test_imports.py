@@ -17,6 +17,7 @@ LAYERS = [  # a file may import from its own layer and from those above it in th
     ["ntm.views", "ntm.named", "ntm.resuming", "ntm.words", "ntm.sweep"],
     ["ntm.command"],
     ["ntm.evaluate", "ntm.certificate"],
+    ["ntm.multiplier"],
     ["ntm.train", "ntm.turing", "ntm.multiply", "ntm.certify"],
     ["ntm.benches"],
     ["ntm.bench"],

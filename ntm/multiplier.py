@@ -1,0 +1,204 @@
+"""Certificates of learned multipliers: right for all n, a and b, or wrong operands, or neither; for people and as JSON."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ntm.certificate import fingerprint
+from ntm.errors import UserError
+from ntm.models.recurrent import Recurrent
+from ntm.proofs.multiplier import invariant as invariants
+from ntm.proofs.multiplier.attempts import Failed, Proof, proof_of, prove
+from ntm.proofs.multiplier.invariant import NONE, Invariant, bits_of
+from ntm.proofs.multiplier.operands import Wrong, drawn, small
+from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
+from ntm.runs import Loaded
+from tasks import BinaryMul
+
+SCOPE = "all n, a and b: n any number of bits from 1 on, a and b any numbers of n bits"
+
+ASSUMED = [
+    "a run is fed as its task says: n ticks of a, then 2n sweeps of n + 2 ticks; the product's bits are read on tick 2 of each",
+    "all that the machine holds is rounded after every tick, as ntm.evaluate and ntm.multiply run it",
+    "a run starts with a register of zeros, every slot blank, and the head on slot 0 of 2 (n + 8) slots or more, as they start it",
+    "every tick is in float32: products and sums round to nearest, in any order (subnormal numbers kept or flushed to 0; no "
+    "bfloat16 or TF32 inside); sigmoid and softmax are right to 1e-6",
+]
+
+NOT_PROVED = ["the dense run of the same weights", "other feeding", "other precisions", "faults of the hardware"]
+
+FIRST, MORE = range(1, 6), range(6, 9)
+"""Bits of the operands that are all tried before the search for a proof, and after one that failed."""
+
+SECONDS = 5.0
+"""Until the search for wrong operands goes on to the next kind."""
+
+MOST_ROWS = 60
+"""Rows of the table of digits that are printed."""
+
+
+class Certificate(NamedTuple):
+    """What was found out about a machine."""
+
+    where: str
+    supervision: str
+    sha256: str
+    found: Proof | Failed | None  # None where wrong operands were found first
+    wrong: Wrong | None
+
+    @property
+    def verdict(self) -> str:
+        """`certified`: every product is proved right; `differs`: a run shows one that is wrong; else `undecided`."""
+        if self.wrong is not None:
+            return "differs"
+        return "certified" if isinstance(self.found, Proof) else "undecided"
+
+
+def certificate_of(loaded: Loaded, key: str, given: Invariant | None, tell: Callable[[str], None]) -> Certificate:
+    """What can be found out about a run of binary_mul, or what a given invariant proves of it; raises UserError, naming the run.
+
+    `tell` hears what is done.
+    """
+    model, task = loaded.model, loaded.config.task
+    assert isinstance(task, BinaryMul)
+    if not fits(model):
+        what = "one tape head that sees no further than the slots beside its own, moved by -1 to 1, a feed-forward controller"
+        raise UserError(f"run={key}: no machine that can be proved; allowed: a run that ended rounded, with {what}")
+    assert isinstance(model, Recurrent)
+    discrete, found = model.discrete(), None
+    tell("multiplying all operands of few bits")
+    wrong = small(discrete, task, FIRST, SECONDS)
+    if wrong is None:
+        ticks = Ticks(model)
+        found = prove(ticks, tell) if given is None else checked_alone(ticks, given)
+    if isinstance(found, Failed):
+        tell("multiplying more operands")
+        wrong = small(discrete, task, MORE, SECONDS) or drawn(discrete, task, SECONDS)
+    where = " ".join([str(loaded.path), *(f"[{reason}]" for reason in loaded.damaged)])
+    return Certificate(where, task.claim, fingerprint(model), found, wrong)
+
+
+def checked_alone(ticks: Ticks, given: Invariant) -> Proof | Failed:
+    """What an invariant proves that came from elsewhere."""
+    try:
+        return proof_of(ticks, given)
+    except UnprovedError as error:
+        return Failed([f"the invariant proves nothing of this machine: {error}"])
+
+
+def read_invariant(key: str, value: Any) -> Invariant:
+    """The invariant in a certificate's JSON; raises UserError, naming `key`."""
+    try:
+        given = json.loads(Path(str(value)).read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        why = f"cannot be read ({error.strerror if isinstance(error, OSError) else 'no JSON'})"
+        raise UserError(
+            f"{key}={str(value)[:80]}: cannot be read ({why}); allowed: a file that ntm.certify wrote with json="
+        ) from None
+    return invariants.from_json(key, value, given.get("invariant") if isinstance(given, dict) else None)
+
+
+def tell(certificate: Certificate) -> list[str]:
+    """The certificate for people."""
+    where, supervision, sha256, found, wrong = certificate
+    lines = [f"machine       {where}, supervision {supervision}", f"weights       sha256 {sha256}", f"inputs        {SCOPE}"]
+    if wrong is not None:
+        product = wrong.a * wrong.b
+        return [
+            *lines,
+            f"differs       {wrong.length} bits: {wrong.a} x {wrong.b} = {product}, and the machine says {wrong.said}",
+            "verdict       DIFFERS from multiplication",
+        ]
+    if not isinstance(found, Proof):
+        assert found is not None
+        return [
+            *lines,
+            *(f"undecided     {reason}" for reason in found.reasons),
+            "verdict       UNDECIDED: not proved right for all operands, and no wrong product was found",
+        ]
+    return [
+        *lines,
+        *numbers(found),
+        *digits(found.invariant),
+        "verdict       CERTIFIED: for all n, a and b the bits that the network says are those of a * b",
+        *(f"assumed       {one}" for one in ASSUMED),
+        f"not proved    {', '.join(NOT_PROVED)}",
+    ]
+
+
+def numbers(proof: Proof) -> list[str]:
+    """What the proof went through, and how far it is from float32's errors."""
+    (_, invariant, checked, margins), reached = proof, counts(proof)
+    carries = " ".join(str(carry) for carry in sorted(checked.leftovers))
+    how = (
+        "in lock-step with an ideal adder"
+        if invariant.lockstep
+        else "digits of " + ("one slot" if invariant.reach == 1 else f"{invariant.reach} slots")
+    )
+    return [
+        f"reached       {reached['combinations']:,} combinations of inputs, register and slots seen, a fixed point; "
+        f"{reached['contents']} contents of a slot, {reached['registers']} of the register",
+        f"invariant     {reached['windows']:,} windows of {invariant.width} slots, {how}; carries {carries}",
+        f"checked       by a checker of its own, every step and sum exactly: {checked.states:,} states",
+        f"margins       {margins.smallest:.3g} logits from flipping at least; float32 is off by {margins.largest_error:.1g} at "
+        f"most, and by {margins.worst:.1%} of a margin",
+    ]
+
+
+def counts(proof: Proof) -> dict[str, int]:
+    """Sizes of a proof."""
+    ticks = proof.checked.ticks
+    return {
+        "combinations": len(ticks),
+        "contents": len({content for tick in ticks for content in (tick.left, tick.own, tick.right)}),
+        "registers": len({tick.register for tick in ticks}),
+        "windows": sum(map(len, proof.invariant.windows.values())),
+        "states": proof.checked.states,
+        "product_bits": len(proof.checked.products),
+    }
+
+
+def digits(invariant: Invariant) -> list[str]:
+    """What slots stand for, as far as people read tables: a row for each window of letters, a column for each place."""
+    rows: dict[str, dict[int, int]] = defaultdict(dict)
+    for (place, window), digit in sorted(invariant.digits.items(), key=lambda item: item[0][::-1]):
+        rows[", ".join(map(spoken, window))][place] = digit
+    places = [*map(str, range(invariant.depth)), f"{invariant.depth}.."]
+    lines = [
+        f"digits        at slots {' '.join(places)}; the running sum is their sum, weighted 2^max(0, slot - {invariant.depth})"
+    ]
+    for name, row in list(rows.items())[:MOST_ROWS]:
+        shown = " ".join(f"{row.get(place, '-'):>{len(text)}}" for place, text in enumerate(places))
+        lines.append(f"              {name} -> {shown}")
+    left = len(rows) - MOST_ROWS
+    return [*lines, *([f"              and {left} more: json=<file> writes all"] if left > 0 else [])]
+
+
+def spoken(letter: invariants.Letter) -> str:
+    """A letter in a row of the table of digits."""
+    bit = "no bit of a" if letter.mark == NONE else f"a's bit {letter.mark}"
+    return f"{bits_of(letter.content)} ({bit}{', sum 1' if letter.sum else ''})"
+
+
+def as_json(certificate: Certificate) -> dict[str, Any]:
+    """The certificate for json=; `invariant=` reads it again."""
+    found, wrong = certificate.found, certificate.wrong
+    proof = found if isinstance(found, Proof) else None
+    return {
+        "run": certificate.where,
+        "weights_sha256": certificate.sha256,
+        "supervision": certificate.supervision,
+        "verdict": certificate.verdict,
+        "certified": certificate.verdict == "certified",
+        "undecided_because": found.reasons if isinstance(found, Failed) and wrong is None else [],
+        "inputs": SCOPE,
+        "assumed": ASSUMED,
+        "not_proved": NOT_PROVED,
+        "wrong": None if wrong is None else wrong._asdict(),
+        **({} if proof is None else counts(proof)),
+        "margins": None if proof is None else proof.margins._asdict(),
+        "carries": None if proof is None else [str(carry) for carry in sorted(proof.checked.leftovers)],
+        "invariant": None if proof is None else invariants.as_json(proof.invariant),
+    }

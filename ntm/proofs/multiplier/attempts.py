@@ -1,0 +1,102 @@
+"""The proof of a multiplier: what is tried, one after the other, until an invariant is found and the checker takes it."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from ntm.proofs.multiplier.check import Checked, check
+from ntm.proofs.multiplier.digits import Digits, solve
+from ntm.proofs.multiplier.floats import Margins, margins
+from ntm.proofs.multiplier.invariant import Invariant
+from ntm.proofs.multiplier.samples import Samples, samples
+from ntm.proofs.multiplier.search import Search
+from ntm.proofs.multiplier.ticks import Ticks, UnprovedError
+
+DEPTHS = range(4)
+"""Places from slot 0 on that may have digits of their own."""
+
+FEW, MANY = 1_000, 10_000
+"""Drawn operands whose words digits are found from: many where with few of them a window was never seen."""
+
+
+class Attempt(NamedTuple):
+    """One way to look for an invariant."""
+
+    width: int  # letters of a window
+    reach: int | None = None  # letters that stand for a digit; None: in lock-step with an ideal adder
+    samples: int = FEW
+
+    def __str__(self) -> str:
+        how = "in lock-step" if self.reach is None else f"digits of {self.reach}, {self.samples:,} samples"
+        return f"windows of {self.width} slots, {how}"
+
+
+ATTEMPTS = [
+    Attempt(3, 1),
+    Attempt(3),
+    Attempt(4, 1),
+    Attempt(4, 2),
+    Attempt(4),
+    Attempt(3, 1, MANY),
+    Attempt(5, 2, MANY),
+    Attempt(5, 3, MANY),
+    Attempt(5),
+]
+"""The cheap ones first."""
+
+
+class Proof(NamedTuple):
+    """An invariant that the checker has taken, and in float32, too."""
+
+    attempt: Attempt | None  # None where the invariant was given
+    invariant: Invariant
+    checked: Checked
+    margins: Margins
+
+
+class Failed(NamedTuple):
+    """Why there is no proof, for each attempt."""
+
+    reasons: list[str]
+
+
+def prove(ticks: Ticks, tell: Callable[[str], None]) -> Proof | Failed:
+    """The first proof that closes; `tell` hears what is tried."""
+
+    @cache
+    def digits(reach: int, depth: int, count: int) -> Digits | None:
+        return solve(sampled(count), reach, depth)
+
+    @cache
+    def sampled(count: int) -> Samples:
+        return samples(ticks, count)
+
+    reasons: list[str] = []
+    for attempt in ATTEMPTS:
+        tell(f"searching: {attempt}")
+        try:
+            return proof_of(ticks, found_by(ticks, attempt, digits), attempt)
+        except UnprovedError as error:
+            reasons.append(f"{attempt}: {error}")
+    return Failed(reasons)
+
+
+def found_by(ticks: Ticks, attempt: Attempt, digits: Callable[[int, int, int], Digits | None]) -> Invariant:
+    """The invariant that an attempt finds; raises UnprovedError, with the last reason."""
+    if attempt.reach is None:
+        return Search(ticks, None, attempt.width).found()
+    reason = UnprovedError("no table of digits makes the sums of real runs")
+    for depth in DEPTHS:
+        known = digits(attempt.reach, depth, attempt.samples)
+        if known is not None:
+            try:
+                return Search(ticks, known, attempt.width).found()
+            except UnprovedError as error:
+                reason = error
+    raise reason
+
+
+def proof_of(ticks: Ticks, invariant: Invariant, attempt: Attempt | None = None) -> Proof:
+    """The proof by an invariant; raises UnprovedError where the checker refuses it, or float32 is too coarse."""
+    checked = check(ticks, invariant)
+    return Proof(attempt, invariant, checked, margins(ticks, checked.ticks, checked.products))

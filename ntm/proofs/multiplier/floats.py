@@ -1,0 +1,165 @@
+"""How far a proof's decisions are from flipping in float32, and by how much its sums may be off at most.
+
+Sums are bounded in the worst case, whatever their order (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Only signs
+that matter count: a value's where its slot's old bit is erased, an erase gate's where the value is not the old bit, all of
+register, moves and product bits. Between ticks nothing adds up, for all that the machine holds is rounded.
+
+Letters: D decisions, M slot width, C hidden units.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from ntm.models.machine.access import CLIP
+from ntm.models.machine.lookup import Code
+from ntm.proofs.multiplier.ticks import FLAGS, Product, Tick, Ticks, UnprovedError
+
+ROUNDING = 2.0**-24
+"""Of one operation in float32, relative."""
+
+TINY = 2.0**-126
+"""What subnormal numbers that are flushed to 0 lose, for each term."""
+
+FUNCTION = 1e-5
+"""By so much a logit may seem off for what sigmoid and softmax make of it: they are right to 1e-6."""
+
+LARGEST = 1e37
+"""Sums up to here cannot leave float32's range."""
+
+
+class Margins(NamedTuple):
+    """Of all signs that matter."""
+
+    smallest: float  # logit, from flipping
+    largest_error: float  # of a logit
+    worst: float  # error as a share of the margin; below 1
+
+
+class Bounded(NamedTuple):
+    """Numbers, and how far they are off at most in float32."""
+
+    value: np.ndarray
+    error: np.ndarray
+
+
+class Signs(NamedTuple):
+    """Logits whose sign matters: how far they are from flipping, and how far they may be off."""
+
+    margin: np.ndarray
+    error: np.ndarray
+
+
+def margins(ticks: Ticks, reached: Iterable[Tick], products: Iterable[Product]) -> Margins:
+    """Raises UnprovedError where a sign that matters is not certain, or is not the one that the machine made."""
+    asked, ends = list(reached), list(products)
+    machine, output = ticks.decisions.machine, ticks.decisions.output
+    if any(not parameter.isfinite().all() for parameter in [*machine.parameters(), *output.parameters()]):
+        raise UnprovedError("a weight is no number")
+    hidden = hidden_of(ticks, asked)
+    found = [*written(ticks, asked, hidden), *moved(ticks, asked, hidden)]
+    if machine.controller.feedback is not None:
+        logits = through(machine.controller.feedback, hidden)
+        agree(logits.value > 0, bits([ticks[tick].register for tick in asked]), "a register's bit")
+        found.append(squashed(logits))
+    number = {tick: n for n, tick in enumerate(asked)}
+    rows = [number[product.tick] for product in ends]
+    reads = exact(bits([seen(ticks, product) for product in ends]))
+    logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), reads))
+    agree(logits.value[:, 0] > 0, np.array([ticks.product(product) for product in ends]), "a product bit")
+    found.append(Signs(np.abs(logits.value), logits.error))
+    found = [signs for signs in found if signs.margin.size]
+    worst = max(float(share(signs).max()) for signs in found)
+    if not worst < 1:
+        raise UnprovedError("a sign is not certain in float32")
+    return Margins(min(float(s.margin.min()) for s in found), max(float(s.error.max()) for s in found), worst)
+
+
+def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
+    """What the controller makes of ticks, [D C]."""
+    inputs = np.array([[tick.bit, *FLAGS[tick.kind]] for tick in asked], float)
+    now = exact(np.concatenate([inputs, bits([seen(ticks, tick) for tick in asked]), bits([t.register for t in asked])], 1))
+    for layer in ticks.decisions.machine.controller.layers:
+        if isinstance(layer, nn.Linear):
+            now = through(layer, now)
+        else:  # ReLU: what is certainly below 0 is exactly 0
+            now = Bounded(np.maximum(now.value, 0), np.where(now.value < -now.error, 0, now.error))
+    return now
+
+
+def written(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]:
+    """The signs that what is left in a slot depends on."""
+    access = ticks.decisions.machine.access
+    logits = through(access.writing, hidden)
+    width = access.slot_width
+    value, erase = (squashed(Bounded(logits.value[:, part], logits.error[:, part])) for part in (slice(width), slice(width, None)))
+    new, erased = logits.value[:, :width] > 0, logits.value[:, width:] > 0
+    old = bits([tick.own for tick in asked]) > 0
+    agree(np.where(erased, new, old), bits([ticks[tick].content for tick in asked]), "a slot's bit")
+    # A bit comes out by its gate, and by its value where that is 1; or by its value alone, where it is the old bit.
+    by_value = share(value)
+    by_gate = np.maximum(share(erase), np.where(erased, by_value, 0))
+    alone = (new == old) & (by_value < by_gate)
+    gates, values = ~alone, alone | erased
+    return [Signs(erase.margin[gates], erase.error[gates]), Signs(value.margin[values], value.error[values])]
+
+
+def moved(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]:
+    """Gates home, and by how much the heaviest move is before the next."""
+    access = ticks.decisions.machine.access
+    inputs = np.array([[tick.bit, *FLAGS[tick.kind]] for tick in asked], float)
+    logits = through(access.addressing, hidden if access.control is None else exact(inputs[:, access.control]))
+    gate = squashed(Bounded(logits.value[:, :1], logits.error[:, :1]))
+    moves = np.sort(np.clip(logits.value[:, 2:], -CLIP, CLIP), 1)
+    return [gate, Signs(moves[:, -1] - moves[:, -2], 2 * (logits.error[:, 2:].max(1) + FUNCTION))]
+
+
+def through(layer: nn.Linear, before: Bounded) -> Bounded:
+    """A layer's sums; raises UnprovedError where one may overflow."""
+    weight = layer.weight.detach().double().numpy().T
+    bias = layer.bias.detach().double().numpy()
+    terms = len(weight) + 2
+    rounding = 1.001 * terms * ROUNDING / (1 - terms * ROUNDING)  # a thousandth for what is computed here
+    sizes = np.abs(before.value) @ np.abs(weight) + np.abs(bias)
+    errors = before.error @ np.abs(weight)
+    if not (sizes + errors < LARGEST).all():
+        raise UnprovedError("a sum may leave float32's range")
+    return Bounded(before.value @ weight + bias, errors * (1 + rounding) + rounding * sizes + terms * TINY)
+
+
+def squashed(logits: Bounded) -> Signs:
+    """Logits of a sigmoid that is rounded to a bit."""
+    return Signs(np.abs(logits.value), logits.error + FUNCTION)
+
+
+def share(signs: Signs) -> np.ndarray:
+    """Errors as shares of the margins."""
+    return signs.error / np.maximum(signs.margin, TINY)
+
+
+def agree(made: np.ndarray, expected: np.ndarray, what: str) -> None:
+    """Raise UnprovedError where this arithmetic and the machine's part."""
+    if (made != (expected > 0)).any():
+        raise UnprovedError(f"{what} is not certain in float32")
+
+
+def seen(ticks: Ticks, of: Tick | Product) -> Code:
+    """The slots that are read, in the order of the window."""
+    return b"".join(ticks.seen(of.left, of.own, of.right, ticks.decisions.machine.access.window))
+
+
+def bits(codes: Sequence[Code]) -> np.ndarray:
+    """Codes as rows of numbers."""
+    return np.frombuffer(b"".join(codes), np.uint8).reshape(len(codes), -1).astype(float)
+
+
+def exact(values: np.ndarray) -> Bounded:
+    """Numbers that float32 has."""
+    return Bounded(values, np.zeros_like(values))
+
+
+def beside(left: Bounded, right: Bounded) -> Bounded:
+    """Side by side."""
+    return Bounded(*(np.concatenate(pair, 1) for pair in zip(left, right)))
