@@ -11,7 +11,7 @@ from ntm.errors import UserError
 from ntm.models.recurrent import Recurrent
 from ntm.proofs.multiplier import invariant as invariants
 from ntm.proofs.multiplier.attempts import Failed, Proof, proof_of, prove
-from ntm.proofs.multiplier.invariant import NONE, Invariant, bits_of
+from ntm.proofs.multiplier.invariant import AHEAD, NONE, Invariant, bits_of
 from ntm.proofs.multiplier.operands import Wrong, drawn, small
 from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
 from ntm.runs import Loaded
@@ -178,7 +178,7 @@ def digits(invariant: Invariant) -> list[str]:
 
 def spoken(letter: invariants.Letter) -> str:
     """A letter in a row of the table of digits."""
-    bit = "no bit of a" if letter.mark == NONE else f"a's bit {letter.mark}"
+    bit = {NONE: "no bit of a", AHEAD: "before a"}.get(letter.mark, f"a's bit {letter.mark}")
     return f"{bits_of(letter.content)} ({bit}{', sum 1' if letter.sum else ''})"
 
 

@@ -37,11 +37,11 @@ class BinaryMul(Arithmetic):
     `sweeps` keeps only the first sweeps of every sequence.
     """
 
-    lengths: Range = (1, 8)
+    lengths: Range = (6, 8)
     val_lengths: Counts = (8, 16, 32)  # what is right at 16 bits may drift at 32
     test_lengths: Counts = (4, 8, 16, 32)
     probe_length: Count = 4
-    supervision: Literal["product", "running_product", "echo"] = "product"
+    supervision: Literal["product", "running_product", "echo"] = "running_product"
     sweeps: Count | None = None
 
     mixed: ClassVar[bool] = False

@@ -12,7 +12,7 @@ from ntm.training.module import LitModel
 from ntm.training.pruning import EVERY, NEVER, cut, due, prune, wrong
 
 WORDS = ["task=binary_mul", "task.lengths=[1,2]", "task.val_lengths=[2,3]", "task.test_lengths=[2]", "task.probe_length=2"]
-WORDS += ["model.controller.hidden=[12]", "curriculum.stages=[2]", "trainer.batch_size=4"]
+WORDS += ["recipe=binary_mul_tape_product", "model.controller.hidden=[12]", "curriculum.stages=[2]", "trainer.batch_size=4"]
 
 
 def last_stage(module: LitModel, **changed) -> Progress:

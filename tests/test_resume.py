@@ -18,8 +18,7 @@ MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.te
 MUL += ["model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
 MUL += ["curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.least_batches=2"]
 MUL += ["curriculum.noise_below=0.6", "curriculum.noise_above=0.9"]  # noise and every stage within a few updates
-MUL += ["recipe=binary_mul_tape_running_product"]
-PRODUCT = [*MUL[:10], "curriculum.stages=[2]"]
+PRODUCT = [*MUL[:10], "recipe=binary_mul_tape_product", "curriculum.stages=[2]"]
 PRODUCT += ["curriculum.warmup.stages=[1]", "curriculum.warmup.advance_below=1", "curriculum.warmup.focused_below=1"]
 PRODUCT += ["curriculum.least_batches=1", "curriculum.noise_updates=3", "curriculum.rounding_updates=9"]
 PRODUCT += ["curriculum.noise_below=1", "curriculum.noise_above=1"]  # all of it within a few updates

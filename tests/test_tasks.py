@@ -197,7 +197,7 @@ def test_binary_mul_protocol_and_products_agree_with_python():
         assert number(targets[row, mask[row] > 0][:, 0]) == a * b
 
 
-RUNNING = BinaryMul(lengths=(6, 8), supervision="running_product")
+RUNNING = BinaryMul()
 
 
 def test_running_product_is_every_partial_product():
@@ -229,7 +229,7 @@ def test_batches_are_what_they_always_were(name):
 
 
 def test_supervision_by_product_masks_all_but_the_product():
-    running, product = RUNNING, BinaryMul()
+    running, product = RUNNING, BinaryMul(supervision="product")
     assert product.claim == "product"
     assert torch.equal(product.batch(0, "train", 0, 4, (3, 3)).mask, running.batch(0, "test", 0, 4, (3, 3)).mask)
 

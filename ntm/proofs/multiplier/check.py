@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
-from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
+from ntm.proofs.multiplier.invariant import AHEAD, BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
 from ntm.proofs.multiplier.ticks import FAR, Kind, Product, Tick, Ticks, UnprovedError
 
 MOST = 2_000_000
@@ -74,7 +74,7 @@ def look_at(ticks: Ticks, invariant: Invariant) -> None:
             if len(window) != invariant.width:
                 raise UnprovedError(f"a window has {len(window)} letters, not {invariant.width}")
             for letter in window:
-                proper = letter.mark in (0, 1, NONE) and letter.sum in (0, 1) and len(letter.content) == len(ticks.blank)
+                proper = letter.mark in (0, 1, NONE, AHEAD) and letter.sum in (0, 1) and len(letter.content) == len(ticks.blank)
                 if not proper and letter not in (BEGIN, END):
                     raise UnprovedError("a letter is none of this machine's")
 
@@ -95,7 +95,12 @@ class Checker:
     def loaded(self) -> set[Beginning]:
         """The base: every way to load bits and to begin the first sweep."""
         found = set()
-        states = [State(0, self.machine.register, Fraction(0), 0, (), self.before_all)]
+        new, left, first = self.before_all, Fraction(0), -self.machine.first
+        for slot in range(first):
+            word = (*new, Letter(self.machine.blank, AHEAD, 0))
+            self.inside(History(0), word)
+            left, new = self.on(left - 2 * self.digit(slot, word)), word[1:]
+        states = [State(first, self.machine.register, left, 0, (), new)]
         known = set(states)
         for state in states:
             bare = state._replace(old=(self.blank, self.blank))
@@ -105,7 +110,7 @@ class Checker:
                 self.inside(History(0), (*state.new, letter))
                 left = self.on(state.left - 2 * self.digit(state.slot, (*state.new, letter)))
                 self.note(states, known, self.moved(state, register, left, 0, (), letter))
-            if state.new[-1] != BEGIN:
+            if state.new[-1].mark in (0, 1):
                 found |= self.begun(bare, History(0), swept=False)
         return found
 
@@ -126,14 +131,14 @@ class Checker:
         for state in states:
             own, right = state.old[-2:]
             total = state.left + self.digit(state.slot, state.old[:-1])
-            if own.mark == NONE and state.new[-1].mark == NONE:  # slot n + 1
+            if own.mark == NONE and (self.machine.first or state.new[-1].mark == NONE):  # slot n + 1
                 if right != self.blank:
                     raise UnprovedError("a slot behind n + 1 is not blank")
                 found |= self.begun(state._replace(left=total), ever, swept=True)
                 continue
-            a = 1 if own.mark == 1 else 0
+            a = Fraction(1, 2**-self.machine.first) if own.mark == 1 else Fraction(0)
             register, content = self.tick("none", beginning.bit, state)
-            ideal = right.sum + beginning.bit * a + state.adder if self.invariant.lockstep else 0
+            ideal = right.sum + beginning.bit * int(a) + state.adder if self.invariant.lockstep else 0
             letter = Letter(content, own.mark, ideal % 2)
             self.inside(ever, (*state.new, letter))
             total += beginning.bit * a - 2 * self.digit(state.slot, (*state.new, letter))
@@ -152,7 +157,7 @@ class Checker:
     def begun(self, state: State, ever: History, swept: bool) -> set[Beginning]:
         """The start tick of the next sweep: it ends a word, of which a sweep leaves one more slot, loading two."""
         found = set()
-        blanks = 1 if swept else 2
+        blanks = 1 if swept or self.machine.first else 2
         reach, before, new = self.invariant.reach, state.old, state.new
         for bit in (0, 1):
             register, content = self.tick("start", bit, state)

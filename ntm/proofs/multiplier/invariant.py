@@ -1,7 +1,7 @@
 """What a proof of a multiplier consists of, as data: words of slots by their windows, and the digits that windows stand for.
 
 Between two sweeps the tape is a word of letters, slot 0 first. A letter is what a slot holds, and beside it what only the proof
-knows: the bit of a that belongs to the slot (NONE from slot n on), and, in a lock-step proof, a bit of the ideal running sum.
+knows: the bit of a that belongs to the slot (NONE behind them), and, in a lock-step proof, a bit of the ideal running sum.
 """
 
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 from ntm.errors import UserError
 from ntm.models.machine.lookup import Code
 
-NONE = 2
-"""The mark of a slot that has no bit of a."""
+NONE, AHEAD = 2, 5
+"""Marks of slots that have no bit of a: those behind its bits, and one before them, where sweeps begin there."""
 
 
 class Letter(NamedTuple):
     """A slot between two sweeps."""
 
     content: Code
-    mark: int  # the bit of a, or NONE
+    mark: int  # the bit of a, NONE or AHEAD
     sum: int  # the ideal running sum's bit; 0 where the proof is not in lock-step
 
 

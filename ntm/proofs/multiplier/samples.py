@@ -1,61 +1,62 @@
-"""Words that real runs leave on the tape between sweeps, each with the running sum that they should stand for."""
+"""All words that the tape can hold between sweeps, for operands of few bits, each with the running sum that it should stand for."""
 
-from collections.abc import Iterator
+from ntm.models.machine.lookup import Code
+from ntm.proofs.multiplier.invariant import AHEAD, NONE, Letter
+from ntm.proofs.multiplier.ticks import FAR, Kind, Tick, Ticks, UnprovedError
 
-import numpy as np
+LARGEST = 6
+"""Bits of a, up to which every a is swept over, by any bits of b, for ever: a proof takes them all."""
 
-from ntm.proofs.multiplier.invariant import NONE, Letter
-from ntm.proofs.multiplier.ticks import FAR, Kind, Tick, Ticks
-
-SMALL = 6
-"""Operands of up to so many bits are all run, each with some b."""
-
-LONGEST = 11
-"""Bits of those that are drawn."""
-
-BEYOND = 10
-"""Sweeps behind the last one that counts: a proof takes b as any bits, in any number of sweeps."""
+MOST = 400_000
+"""Words of one a; more are given up."""
 
 Samples = dict[tuple[Letter, ...], int]
 
 
-def samples(ticks: Ticks, count: int) -> Samples:
-    """Words and their sums from all small a, and `count` drawn ones; where runs disagree, whatever came last."""
-    random = np.random.default_rng(0)
+def samples(ticks: Ticks) -> Samples:
+    """Words and their sums; where two sums come with one word, whatever came last."""
     found: Samples = {}
-    for n in range(1, SMALL + 1):
+    for n in range(1, LARGEST + 1):
         for a in range(1 << n):
-            for _ in range(max(5, 100 >> n)):
-                found.update(words(ticks, a, n, sparse(random, 2 * n + BEYOND)))
-    for _ in range(count):
-        n = int(random.integers(SMALL, LONGEST + 1))
-        found.update(words(ticks, int(sparse(random, n) @ (1 << np.arange(n))), n, sparse(random, 2 * n + BEYOND)))
+            found.update(words(ticks, a, n))
     return found
 
 
-def sparse(random: np.random.Generator, length: int) -> np.ndarray:
-    """Bits, few or many of them 1, none in front or behind by chance."""
-    drawn = random.random(length) < random.choice([0.05, 0.2, 0.5, 0.5, 0.8, 0.95])
-    first, last = (int(at) for at in random.choice([0, 0, 0, 1, 3], 2))
-    drawn[:first] = drawn[length - last * length // 4 :] = False
-    return drawn.astype(np.int64)
-
-
-def words(ticks: Ticks, a: int, n: int, b: np.ndarray) -> Iterator[tuple[tuple[Letter, ...], int]]:
-    """The word after each start tick, and the running sum then."""
-    tape, register, total = [ticks.blank] * (n + 5), ticks.register, 0  # the last one stands for slot -1
-
-    def tick(kind: Kind, bit: int, slot: int) -> None:
-        nonlocal register
-        did = ticks[Tick(kind, bit, min(slot, FAR), register, *(tape[at] for at in (slot - 1, slot, slot + 1)))]
-        register, tape[slot] = did.register, did.content
-
-    for slot in range(n):
-        tick("load", a >> slot & 1, slot)
-    marks = [*(a >> slot & 1 for slot in range(n)), *[NONE] * 3]
-    for number, bit in enumerate(b.tolist()):
-        tick("start", bit, n if number == 0 else n + 1)
-        yield tuple(Letter(content, mark, 0) for content, mark in zip(tape, marks)), total
+def words(ticks: Ticks, a: int, n: int) -> Samples:
+    """The words after start ticks, and the running sums then."""
+    first = -ticks.first
+    tape, register = [ticks.blank] * (n + 5), ticks.register  # the last one stands for the slot before slot 0
+    for bit in range(n):
+        register = make(ticks, "load", a >> bit & 1, bit + first, register, tape)
+    marks = [*[AHEAD] * first, *(a >> bit & 1 for bit in range(n)), *[NONE] * 3][: n + 3]
+    found: Samples = {}
+    waiting = begun(ticks, tape, register, n + first, 0)
+    seen = set(waiting)
+    while waiting:
+        held, register, bit, total = waiting.pop()
+        found[tuple(Letter(content, mark, 0) for content, mark in zip(held, marks))] = total
+        tape = list(held)
         for slot in range(n + 1):
-            tick("none", bit, slot)
-        total = total + bit * a >> 1
+            register = make(ticks, "none", bit, slot, register, tape)
+        fresh = [after for after in begun(ticks, tape, register, n + 1, total + bit * a >> 1) if after not in seen]
+        seen.update(fresh)
+        waiting += fresh
+        if len(seen) > MOST:
+            raise UnprovedError(f"an operand of {n} bits makes more than {MOST:,} words")
+    return found
+
+
+def begun(ticks: Ticks, tape: list[Code], register: Code, slot: int, total: int) -> list[tuple[tuple[Code, ...], Code, int, int]]:
+    """Tape, register, bit of b and running sum after a start tick, with either bit."""
+    made = []
+    for bit in (0, 1):
+        after = tape.copy()
+        made.append((make(ticks, "start", bit, slot, register, after), bit, total, after))
+    return [(tuple(after), register, bit, total) for register, bit, total, after in made]
+
+
+def make(ticks: Ticks, kind: Kind, bit: int, slot: int, register: Code, tape: list[Code]) -> Code:
+    """One tick on a tape, changed in place; the register after it."""
+    did = ticks[Tick(kind, bit, min(slot, FAR), register, *(tape[at] for at in (slot - 1, slot, slot + 1)))]
+    tape[slot] = did.content
+    return did.register

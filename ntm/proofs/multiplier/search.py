@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
 from ntm.proofs.multiplier.digits import Digits
-from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
+from ntm.proofs.multiplier.invariant import AHEAD, BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
 from ntm.proofs.multiplier.ticks import FAR, Product, Tick, Ticks, UnprovedError
 
 MOST_NODES = 400_000
@@ -82,8 +82,12 @@ class Search:
 
     def load(self) -> None:
         """Words right after loading, of any length from 1 on."""
-        blank, before = self.ticks.blank, (BEGIN,) * (self.width - 1)
-        stack = [(0, self.ticks.register, 0, before)]
+        blank, before, first, carry = self.ticks.blank, (BEGIN,) * (self.width - 1), -self.ticks.first, 0
+        for slot in range(first):
+            window = (*before, Letter(blank, AHEAD, 0))
+            self.add(History(0), window)
+            carry, before = self.halved(carry - 2 * self.share(slot, window)), window[1:]
+        stack = [(first, self.ticks.register, carry, before)]
         seen = set(stack)
         while stack:
             slot, register, carry, new = stack.pop()
@@ -97,7 +101,7 @@ class Search:
                 if there not in seen:
                     seen.add(there)
                     stack.append(there)
-            if new[-1] != BEGIN:
+            if new[-1].mark in (0, 1):
                 three = content(new[-1], blank), blank, blank
                 self.end(History(0), slot, register, carry, new, three, None)
 
@@ -110,7 +114,7 @@ class Search:
         here, right, bit = old[-2], old[-1], beginning.bit
         three = content(new[-1], self.ticks.blank), here.content, right.content
         carry += self.share(slot, old[:-1])
-        if here.mark == NONE == new[-1].mark:
+        if here.mark == NONE and (new[-1].mark == NONE or self.ticks.first):
             if right != self.beyond:
                 raise UnprovedError("something is written behind slot n + 1")
             self.end(History(beginning.ever | bit), slot, register, carry, new, three, old)
@@ -119,7 +123,7 @@ class Search:
             return  # the word ends behind slot n + 2, where no node comes to: no word has these windows
         tick = Tick("none", bit, min(slot, FAR), register, *three)
         did = self.ticks[tick]
-        carry += self.unit * bit * (here.mark == 1)
+        carry += (self.unit >> -self.ticks.first) * bit * (here.mark == 1)
         if slot == 1:
             carry -= self.unit // 2 * self.ticks.product(Product(tick, did.content, right.content, letter.content))
         written = Letter(did.content, here.mark, self.sum_bit(carry, right))
@@ -138,14 +142,15 @@ class Search:
             window = (*new, written)
             left = self.halved(carry - 2 * self.share(slot, window))
             self.add(beginning, window)
-            # Loading ends a slot earlier than sweeps do: words are n + 3 letters, and sums go on over the `reach` - 1 windows
+            # Loading may end a slot earlier than sweeps do: words are n + 3 letters, and sums go on over the `reach` - 1 windows
             # behind, in which there are letters of the word.
-            for blank in [self.beyond] * (1 if old else 2):
+            blanks = 1 if old or self.ticks.first else 2
+            for blank in [self.beyond] * blanks:
                 window = (*window[1:], blank)
                 self.add(beginning, window)
             self.add(beginning, (*window[1:], END))
             behind, before = (*new[1:], written), old
-            for further in range(1, self.reach + (1 if old else 2)):
+            for further in range(1, self.reach + blanks):
                 if before is not None:
                     left += self.share(slot + further, before)
                     before = (*before[1:], self.beyond)
@@ -174,7 +179,7 @@ class Search:
         if self.given is not None:
             return 0
         whole, rest = divmod(carry, self.unit)
-        if rest:
+        if rest or self.ticks.first:
             raise UnprovedError("a product bit would not be the running sum's")
         return (whole + right.sum) % 2
 

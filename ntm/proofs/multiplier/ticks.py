@@ -1,7 +1,8 @@
 """Ticks of a multiplying machine by the names of its task: kind of tick, bit, place, register, and three slots.
 
-Each is a decision of the real machine, made as `ntm.evaluate discrete=true` makes it. Slot 0 is the head's home. The head must
-go as the protocol of tasks/binary_mul.py needs it: one slot on, and home under the start flag.
+Each is a decision of the real machine, made as `ntm.evaluate discrete=true` makes it. The head must go as the protocol of
+tasks/binary_mul.py needs it: under the start flag to where a sweep begins, home or the slot before it, and else one slot on.
+Slots are counted from there: 0 is the first one that a sweep writes, -first is home, where loading begins.
 """
 
 import sys
@@ -13,7 +14,7 @@ import torch
 
 from ntm.models.base import Model
 from ntm.models.machine.discrete import Decisions, codes, shape_of, values
-from ntm.models.machine.lookup import Code, small
+from ntm.models.machine.lookup import Code, Decision, small
 from ntm.models.machine.machine import Machine
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Recurrent
@@ -23,7 +24,7 @@ Kind = Literal["load", "start", "none"]
 FLAGS: dict[Kind, tuple[int, int]] = {"load": (1, 0), "start": (0, 1), "none": (0, 0)}
 """The inputs behind the data line."""
 
-FAR = 3
+FAR = 4
 """This slot and all above it: from there home is out of reach of moves."""
 
 SEES = (-1, 0, 1)
@@ -83,21 +84,32 @@ class Ticks(dict[Tick, Did]):
         self.blank: Code = codes(self.decisions.start.access.memory[0, :1])[0]
         self.register: Code = codes(self.decisions.start.controller.register)[0]
         self.products: dict[Product, int] = {}
+        *_, move = self.decision("start", 0, FAR, self.register, self.blank, self.blank, self.blank)
+        self.first = move % self.moves - self.moves // 2  # where a sweep begins, seen from home
 
     @torch.no_grad()
     def __missing__(self, tick: Tick) -> Did:
-        shape = self.decisions.shape
-        inputs = np.array([tick.bit, *FLAGS[tick.kind]], np.float32).tobytes()
-        away = self.slots // 2 if tick.slot >= FAR else -tick.slot % self.slots
-        seen = self.seen(tick.left, tick.own, tick.right, shape.offsets)
-        number, register, content, move = self.decisions[(inputs, tick.register, away, *seen)]
-        by_home, step = divmod(move, 2 * shape.reach + 1)
-        to = (0 if by_home else tick.slot) + step - shape.reach
-        if to != (0 if tick.kind == "start" else tick.slot + 1):
-            where = "home" if tick.kind == "start" else "one slot on"
-            raise UnprovedError(f"a head that should go {where} (kind of tick: {tick.kind}) goes to slot {to} from {tick.slot}")
+        number, register, content, move = self.decision(*tick)
+        by_home, step = divmod(move, self.moves)
+        to = (-self.first if by_home else tick.slot) + step - self.moves // 2
+        if self.first not in (-1, 0) or to != (0 if tick.kind == "start" else tick.slot + 1):
+            where = "home, or to the slot before it" if tick.kind == "start" else "one slot on"
+            at = f"from slot {tick.slot + self.first} to slot {to + self.first}"
+            raise UnprovedError(f"a head that should go {where} (kind of tick: {tick.kind}) goes {at}")
         self[tick] = did = Did(register, content, number)
         return did
+
+    @property
+    def moves(self) -> int:
+        """How many there are."""
+        return 2 * self.decisions.shape.reach + 1
+
+    def decision(self, kind: Kind, bit: int, slot: int, register: Code, *seen: Code) -> Decision:
+        """What the machine does, with the three slots `seen`."""
+        inputs = np.array([bit, *FLAGS[kind]], np.float32).tobytes()
+        away = self.slots // 2 if slot >= FAR else -(slot + self.first) % self.slots
+        left, own, right = seen
+        return self.decisions[(inputs, register, away, *self.seen(left, own, right, self.decisions.shape.offsets))]
 
     @torch.no_grad()
     def product(self, asked: Product) -> int:
