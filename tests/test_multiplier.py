@@ -5,13 +5,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from conftest import composed
 from multipliers import YES, Row, adder, counting, model_of, save
 
+from ntm.config import build, parse
 from ntm.errors import UserError
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Failed, Proof, proof_of, prove
 from ntm.proofs.multiplier.check import check
 from ntm.proofs.multiplier.floats import hidden_of, margins, through
-from ntm.proofs.multiplier.invariant import NONE, Beginning, Letter, as_json, bits_of, from_json
+from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, Letter, as_json, bits_of, from_json
 from ntm.proofs.multiplier.operands import Wrong, drawn, small, wrong_of
 from ntm.proofs.multiplier.samples import samples, words
 from ntm.proofs.multiplier.search import Search
@@ -39,7 +41,7 @@ def some_wrong(model, longest):
 
 
 def test_a_right_machine_is_proved(exact):
-    _, ticks, proof = exact
+    _, _, proof = exact
     assert isinstance(proof, Proof)
     assert proof.attempt == ATTEMPTS[0]
     assert proof.margins.smallest == pytest.approx(YES / 2, abs=1e-5)
@@ -61,7 +63,7 @@ def test_it_is_proved_in_lock_step_too(exact, width):
 
 
 def test_every_decision_of_real_runs_is_in_the_proof(exact):
-    model, ticks, proof = exact
+    model, _, proof = exact
     real = Ticks(model)
     contents = set()
     for n in range(1, 6):
@@ -71,10 +73,12 @@ def test_every_decision_of_real_runs_is_in_the_proof(exact):
                 for word, total in words(real, a, n, held):
                     contents.add(word)
                     assert total == sum(letter.content[1] << max(0, k - 1) for k, letter in enumerate(word) if k)
-    assert set(real) == proof.checked.ticks
-    listed = proof.invariant.windows
-    for word in contents:
-        assert any(word[-3:] in windows for key, windows in listed.items() if isinstance(key, Beginning))
+    assert set(real) < proof.checked.ticks
+    samples(real, 200)
+    assert set(real) == proof.checked.ticks  # and no others: the proof is as sharp as it can be
+    listed = frozenset().union(*proof.invariant.windows.values())
+    padded = [(BEGIN, BEGIN, *word, END) for word in contents]
+    assert {word[at : at + 3] for word in padded for at in range(len(word) - 2)} <= listed
 
 
 def test_words_are_what_the_tape_holds(exact):
@@ -102,16 +106,15 @@ def damages(random, count):
         yield model
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(5))
 def test_what_is_damaged_is_never_proved_and_wrong(seed, exact):
     _, _, proof = exact
     random, refused = np.random.default_rng(seed), 0
-    for model in damages(random, 10):
+    for model in damages(random, 8):
         wrong = some_wrong(model, 4) or wrong_of(model.discrete(), TASK, 6, [(a, b) for a in range(64) for b in (21, 45, 63)])
-        ticks = Ticks(model)
-        for found in (lambda: proof.invariant, lambda: Search(ticks, None, 3).found()):
+        for ticks in (Ticks(model), Ticks(model)):
             try:
-                proof_of(ticks, found())
+                proof_of(ticks, Search(ticks, None, 3).found() if refused % 2 else proof.invariant)
             except UnprovedError:
                 refused += 1
             else:
@@ -215,31 +218,30 @@ def test_a_head_that_strays_is_refused():
         Search(Ticks(model), None, 3).found()
 
 
-@pytest.mark.parametrize("layer", ["writing", "addressing", "register", "output"])
-def test_logits_that_are_too_small_for_float32_are_refused(exact, layer):
+@pytest.mark.parametrize("layer", ["writing", "addressing", "register"])
+def test_gates_that_are_too_small_for_float32_are_refused(exact, layer):
     model = model_of(adder())
     machine = model.cell
-    of = {"register": machine.controller.feedback, "output": model.output}.get(layer) or getattr(machine.access, layer)
+    of = machine.controller.feedback if layer == "register" else getattr(machine.access, layer)
     with torch.no_grad():
         for parameter in of.parameters():
             parameter *= 1e-7
+    with pytest.raises(UnprovedError, match=r"certain in float32|head that should"):
+        proof_of(Ticks(model), exact[2].invariant)
+
+
+def test_a_product_bit_that_rounding_may_flip_is_refused(exact):
+    model = model_of(adder())
+    model.output.bias.data.fill_(float(np.nextafter(np.float32(-YES), np.float32(0))))
     ticks = Ticks(model)
-    invariant = exact[2].invariant
-    if layer == "output":  # no function is applied to it, and its rounding shrinks with it
-        assert proof_of(ticks, invariant).margins.smallest < 1e-5
-        model.output.bias.data += 1e-6 / 2
-        with pytest.raises(UnprovedError):
-            proof_of(Ticks(model), invariant)
-    else:
-        with pytest.raises(UnprovedError, match="certain in float32|head that should"):
-            proof_of(ticks, invariant)
+    checked = check(ticks, exact[2].invariant)  # here it comes out right
+    with pytest.raises(UnprovedError, match="a sign is not certain in float32"):
+        margins(ticks, checked.ticks, checked.products)
 
 
 def test_errors_bound_what_float32_does(exact):
-    model, ticks, proof = exact
+    _, _, proof = exact
     torch.manual_seed(0)
-    for parameter in model_of(adder()).parameters():
-        torch.nn.init.normal_(parameter)
     reached = sorted(proof.checked.ticks)
     other = model_of(adder())
     with torch.no_grad():
@@ -269,7 +271,7 @@ def test_weights_that_are_no_numbers_are_refused(exact):
         margins(Ticks(model), exact[2].checked.ticks, [])
     model = model_of(adder())
     model.cell.controller.layers[0].weight.data[:, 0] *= 1e38
-    with pytest.raises(UnprovedError, match="may leave float32's range|certain"):
+    with pytest.raises(UnprovedError, match=r"may leave float32's range|certain"):
         margins(Ticks(model), exact[2].checked.ticks, exact[2].checked.products)
 
 
@@ -302,10 +304,10 @@ def test_json_that_is_no_invariant(exact, damage):
 
 def test_wrong_operands_are_the_shortest():
     rows = adder()
-    rows[-1] = Row({"load": 0, "start": 0, "left1": 1, "own0": 0}, {"said": YES})  # says nothing where a's bit 1 is a 1
+    rows[-1] = Row({"load": 0, "start": 0, "left1": 1, "own0": 0}, {"said": YES})  # nothing where a's bit 1 is a 1
     wrong = some_wrong(model_of(rows), 4)
-    assert wrong == Wrong(2, 3, 1, 2)
-    assert wrong_of(model_of(rows).discrete(), TASK, 5, [(1, 1), (9, 31), (19, 1)]) == Wrong(5, 19, 1, 18)
+    assert wrong == Wrong(2, 2, 1, 0)
+    assert wrong_of(model_of(rows).discrete(), TASK, 5, [(1, 1), (9, 31), (19, 1)]) == Wrong(5, 19, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -313,15 +315,11 @@ def test_wrong_operands_are_the_shortest():
     [(["task=copy"], False), (["task=binary_mul", "model.heads.window=[0,2]"], False), (["task=binary_mul"], True)],
 )
 def test_which_machines_can_be_proved(words, expected):
-    from conftest import composed
-
-    from ntm.config import build, parse
-
     model = build(parse(composed(*words)))
     assert not fits(model)
-    model.round(1) if model.rounds else None
+    if model.rounds:
+        model.round(1)
     assert fits(model) == expected
-    assert len(samples.__doc__) > 1
 
 
 def ended(run, *words):
@@ -339,7 +337,7 @@ def test_the_command_certifies_and_checks_again(run, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "CERTIFIED: for all n, a and b" in shown
     assert "316 combinations of inputs, register and slots seen" in shown
-    assert "              01 (a's bit 0) -> 0 1" in shown
+    assert "              01 (a's bit 0) -> 0   1" in shown
     given = json.loads((tmp_path / "certificate.json").read_text())
     assert f"weights       sha256 {given['weights_sha256']}" in shown
     assert (given["verdict"], given["certified"], given["wrong"], given["combinations"]) == ("certified", True, None, 316)
