@@ -94,9 +94,7 @@ def read_invariant(key: str, value: Any) -> Invariant:
         given = json.loads(Path(str(value)).read_text())
     except (OSError, ValueError, RecursionError) as error:
         why = f"cannot be read ({error.strerror if isinstance(error, OSError) else 'no JSON'})"
-        raise UserError(
-            f"{key}={str(value)[:80]}: cannot be read ({why}); allowed: a file that ntm.certify wrote with json="
-        ) from None
+        raise UserError(f"{key}={str(value)[:80]}: {why}; allowed: a file that ntm.certify wrote with json=") from None
     return invariants.from_json(key, value, given.get("invariant") if isinstance(given, dict) else None)
 
 

@@ -1,6 +1,7 @@
 """Multipliers whose weights are set by hand, for tests: a hidden unit for each row of a table, exactly 1 where the row applies."""
 
 import itertools
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,8 @@ from conftest import composed
 
 from ntm import files, runs
 from ntm.config import build, parse
+from ntm.proofs.multiplier.attempts import prove
+from ntm.proofs.multiplier.ticks import Ticks
 
 YES = 20.0
 """What a unit adds to a logit that is -10 without it."""
@@ -80,6 +83,18 @@ def model_of(rows):
         heads.addressing.weight[:, 1] = torch.tensor([20.0, 0, 0, 20, -20])  # the start flag: home, and stay there
     model.round(1)
     return model
+
+
+def silent(line):
+    """Nobody hears what is tried."""
+
+
+@cache
+def proved():
+    """The adder's model, ticks, and proof, made once."""
+    model = model_of(adder())
+    ticks = Ticks(model)
+    return model, ticks, prove(ticks, silent)
 
 
 def save(folder, rows, model, rounded=True):

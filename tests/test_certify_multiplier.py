@@ -1,0 +1,76 @@
+"""ntm.certify of runs of binary_mul: verdicts, exit codes, JSON, mistakes."""
+
+import json
+
+import pytest
+from multipliers import adder, counting, model_of, save
+
+
+def ended(run, *words):
+    """The exit code of ntm.certify."""
+    try:
+        run("certify", *words)
+    except SystemExit as left:
+        return left.code
+    return 0
+
+
+def test_the_command_certifies_and_checks_again(run, tmp_path, capsys):
+    save(tmp_path / "right", adder(), model_of(adder()))
+    assert ended(run, "run=right", "json=certificate.json") == 0
+    shown = capsys.readouterr().out
+    assert "CERTIFIED: for all n, a and b" in shown
+    assert "316 combinations of inputs, register and slots seen" in shown
+    assert "              01 (a's bit 0) -> 0   1" in shown
+    given = json.loads((tmp_path / "certificate.json").read_text())
+    assert f"weights       sha256 {given['weights_sha256']}" in shown
+    assert (given["verdict"], given["certified"], given["wrong"], given["combinations"]) == ("certified", True, None, 316)
+    assert ended(run, "run=right", "invariant=certificate.json", "json=again.json") == 0
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again == given
+    given["invariant"]["windows"][0]["windows"].pop()
+    (tmp_path / "certificate.json").write_text(json.dumps(given))
+    capsys.readouterr()
+    assert ended(run, "run=right", "invariant=certificate.json") == 3
+    assert "undecided     the invariant proves nothing of this machine: a word is written" in capsys.readouterr().out
+
+
+def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
+    rows = counting(2)
+    save(tmp_path / "wrong", rows, model_of(rows))
+    assert ended(run, "run=wrong", "json=certificate.json") == 1
+    shown = capsys.readouterr().out
+    assert "verdict       DIFFERS from multiplication" in shown
+    given = json.loads((tmp_path / "certificate.json").read_text())
+    assert (given["verdict"], given["certified"], given["invariant"]) == ("differs", False, None)
+    wrong = given["wrong"]
+    assert wrong["said"] != wrong["a"] * wrong["b"]
+    assert f"3 bits: {wrong['a']} x {wrong['b']} = {wrong['a'] * wrong['b']}, and the machine says {wrong['said']}" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run=soft"], "run=soft: no machine that can be proved; allowed: a run that ended rounded"),
+        (["run=right", "export=out"], "export=out: means nothing for a run of task binary_mul; allowed: null"),
+        (["run=right", "inputs=any"], "inputs=any: means nothing for a run of task binary_mul; allowed: auto"),
+        (["run=right", "reference=bb3"], "reference=bb3: means nothing"),
+        (["run=right", "invariant=no.json"], "invariant=no.json: cannot be read (No such file or directory); allowed: a file"),
+        (["run=right", "invariant=right/last.ckpt"], "invariant=right/last.ckpt: cannot be read (no JSON)"),
+        (["run=right", "invariant=empty.json"], "invariant=empty.json: not an invariant"),
+        (["run=bb3", "invariant=empty.json"], "invariant=empty.json: means nothing for a run of task turing, or a table"),
+    ],
+)
+def test_mistakes_are_one_line(run, tmp_path, capsys, words, message):
+    save(tmp_path / "right", adder(), model_of(adder()))
+    save(tmp_path / "soft", adder(), model_of(adder()), rounded=False)
+    (tmp_path / "empty.json").write_text("{}")
+    assert ended(run, *words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ntm.certify: error: " + message)
+    assert error.count("\n") == 1
+
+
+def test_a_run_of_another_task_is_refused(run, trained, capsys):
+    assert ended(run, f"run={trained}") == 2
+    assert "a run of task copy; allowed: runs of task turing or binary_mul, tables" in capsys.readouterr().err
