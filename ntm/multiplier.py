@@ -149,7 +149,7 @@ def counts(proof: Proof) -> dict[str, int]:
     """Sizes of a proof."""
     ticks = proof.checked.ticks
     return {
-        "combinations": len(ticks),
+        "combinations": len({tick._replace(slot=0) for tick in ticks}),
         "contents": len({content for tick in ticks for content in (tick.left, tick.own, tick.right)}),
         "registers": len({tick.register for tick in ticks}),
         "windows": sum(map(len, proof.invariant.windows.values())),

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import composed
 from multipliers import YES, Row, adder, counting, model_of, proved, silent
 
 from ntm.config import build, parse
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Failed, Proof, proof_of, prove
 from ntm.proofs.multiplier.check import check
-from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, bits_of
+from ntm.proofs.multiplier.invariant import AHEAD, BEGIN, END, NONE, Letter, bits_of
 from ntm.proofs.multiplier.operands import Wrong, drawn, small, wrong_of
 from ntm.proofs.multiplier.samples import samples, words
 from ntm.proofs.multiplier.search import Search
@@ -57,14 +58,13 @@ def test_every_decision_of_real_runs_is_in_the_proof(exact):
     contents = set()
     for n in range(1, 6):
         for a in range(1 << n):
-            for b in range(1 << n):
-                held = np.array([b >> j & 1 for j in range(2 * n)])
-                for word, total in words(real, a, n, held):
-                    contents.add(word)
-                    assert total == sum(letter.content[1] << max(0, k - 1) for k, letter in enumerate(word) if k)
-    assert set(real) < proof.checked.ticks
-    samples(real, 200)
-    assert set(real) == proof.checked.ticks  # and no others: the proof is as sharp as it can be
+            for word, total in words(real, a, n).items():
+                contents.add(word)
+                assert total == sum(letter.content[1] << max(0, k - 1) for k, letter in enumerate(word) if k)
+    assert set(real) <= proof.checked.ticks
+    samples(real)
+    reached, in_proof = ({tick._replace(slot=0) for tick in ticks} for ticks in (real, proof.checked.ticks))
+    assert reached == in_proof  # and no others: the proof is as sharp as it can be
     listed = frozenset().union(*proof.invariant.windows.values())
     padded = [(BEGIN, BEGIN, *word, END) for word in contents]
     assert {word[at : at + 3] for word in padded for at in range(len(word) - 2)} <= listed
@@ -75,13 +75,36 @@ def test_words_are_what_the_tape_holds(exact):
     discrete = model.discrete()
     for a, b, n in ((11, 13, 4), (1, 1, 1), (0, 3, 2)):
         batch = TASK.posed([(a, b)], n, "test")
-        held = np.array([b >> j & 1 for j in range(2 * n)])
-        for sweep, (word, _) in enumerate(words(ticks, a, n, held)):
+        marks, known = [*(a >> k & 1 for k in range(n)), NONE, NONE, NONE], words(ticks, a, n)
+        for sweep in range(2 * n):
             until = n + sweep * (n + 2) + 1
             tape = discrete(batch.inputs[:, :until], room=2 * (n + 8)).state[0].tapes[0]
-            assert [letter.content for letter in word] == tape[: n + 3]
             assert not any(any(code) for code in tape[n + 3 :])
-            assert [letter.mark for letter in word] == [*(a >> k & 1 for k in range(n)), NONE, NONE, NONE]
+            word = tuple(Letter(content, mark, 0) for content, mark in zip(tape, marks))
+            assert known[word] == a * (b % (1 << sweep)) >> sweep
+
+
+def test_a_sweep_may_begin_on_the_slot_before_home():
+    """The sum then stands a slot earlier than a's bits."""
+    model = model_of(adder("right0"), early=True)
+    ticks = Ticks(model)
+    proof = prove(ticks, silent)
+    assert isinstance(proof, Proof)
+    assert ticks.first == -1
+    assert some_wrong(model, 5) is None
+    marks = {word[0].mark for word in words(ticks, 3, 2)} | {window[-1].mark for _, window in proof.invariant.digits}
+    assert marks == {AHEAD, 0, 1, NONE}
+    late = model_of(adder(), early=True)  # the adder that begins at home, a slot too early
+    assert isinstance(prove(Ticks(late), silent), Failed)
+    assert some_wrong(late, 3) is not None
+
+
+def test_a_sweep_that_begins_elsewhere_is_not_proved():
+    model = model_of(adder())
+    model.cell.access.addressing.weight.data[:, 1] = torch.tensor([20.0, 0, 0, 0, 20])  # home, and one on
+    found = prove(Ticks(model), silent)
+    assert isinstance(found, Failed)
+    assert found.reasons == ["under the start flag the head goes to slot 1, not home or to the slot before it"]
 
 
 def damages(random, count):

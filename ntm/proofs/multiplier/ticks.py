@@ -92,8 +92,10 @@ class Ticks(dict[Tick, Did]):
         number, register, content, move = self.decision(*tick)
         by_home, step = divmod(move, self.moves)
         to = (-self.first if by_home else tick.slot) + step - self.moves // 2
-        if self.first not in (-1, 0) or to != (0 if tick.kind == "start" else tick.slot + 1):
-            where = "home, or to the slot before it" if tick.kind == "start" else "one slot on"
+        if self.first not in (-1, 0):
+            raise UnprovedError(f"under the start flag the head goes to slot {self.first}, not home or to the slot before it")
+        if to != (0 if tick.kind == "start" else tick.slot + 1):
+            where = f"to slot {self.first}" if tick.kind == "start" else "one slot on"
             at = f"from slot {tick.slot + self.first} to slot {to + self.first}"
             raise UnprovedError(f"a head that should go {where} (kind of tick: {tick.kind}) goes {at}")
         self[tick] = did = Did(register, content, number)
