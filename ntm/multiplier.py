@@ -63,9 +63,11 @@ def certificate_of(loaded: Loaded, key: str, given: Invariant | None, tell: Call
     """
     model, task = loaded.model, loaded.config.task
     assert isinstance(task, BinaryMul)
+    if not model.rounded:
+        raise UserError(f"run={key}: did not end rounded; allowed: a run whose curriculum rounds (curriculum.rounding_updates)")
     if not fits(model):
-        what = "one tape head that sees no further than the slots beside its own, moved by -1 to 1, a feed-forward controller"
-        raise UserError(f"run={key}: no machine that can be proved; allowed: a run that ended rounded, with {what}")
+        what = "one tape head that moves by one slot and sees no further (model=tape)"
+        raise UserError(f"run={key}: a machine of another kind; allowed: a feed-forward controller with {what}")
     assert isinstance(model, Recurrent)
     discrete, found = model.discrete(), None
     tell("multiplying all operands of few bits")

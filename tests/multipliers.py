@@ -97,9 +97,9 @@ def proved():
     return model, ticks, prove(ticks, silent)
 
 
-def save(folder, rows, model, rounded=True):
+def save(folder, words, model, rounded=True):
     """Write a machine as a run."""
     folder.mkdir()
-    saved = {"config": composed(*words_of(rows)), "updates": 0, "progress": {"rounding": rounded}}
+    saved = {"config": composed(*words), "updates": 0, "progress": {"rounding": rounded}}
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     files.save(folder / runs.LAST, {"ntm": saved, "state_dict": weights})

@@ -10,7 +10,7 @@ from ntm.proofs.multiplier.floats import Margins, margins
 from ntm.proofs.multiplier.invariant import Invariant
 from ntm.proofs.multiplier.samples import Samples, samples
 from ntm.proofs.multiplier.search import Search
-from ntm.proofs.multiplier.ticks import Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import StrayError, Ticks, UnprovedError
 
 DEPTHS = range(4)
 """Places from slot 0 on that may have digits of their own."""
@@ -76,6 +76,8 @@ def prove(ticks: Ticks, tell: Callable[[str], None]) -> Proof | Failed:
         tell(f"searching: {attempt}")
         try:
             return proof_of(ticks, found_by(ticks, attempt, digits), attempt)
+        except StrayError as error:
+            return Failed([str(error)])
         except UnprovedError as error:
             reasons.append(f"{attempt}: {error}")
     return Failed(reasons)
@@ -91,6 +93,8 @@ def found_by(ticks: Ticks, attempt: Attempt, digits: Callable[[int, int, int], D
         if known is not None:
             try:
                 return Search(ticks, known, attempt.width).found()
+            except StrayError:
+                raise
             except UnprovedError as error:
                 reason = error
     raise reason

@@ -34,6 +34,10 @@ class UnprovedError(Exception):
     """Why a proof does not close, in words."""
 
 
+class StrayError(UnprovedError):
+    """A head that goes elsewhere than a proof needs it: no other proof would be about another head."""
+
+
 class Tick(NamedTuple):
     """What a tick depends on."""
 
@@ -64,16 +68,15 @@ class Product(NamedTuple):
 
 
 def fits(model: Model) -> bool:
-    """Whether a model is of the kind that can be proved: rounded, with one tape head that sees its slot and those beside it."""
-    if not isinstance(model, Recurrent) or not isinstance(model.cell, Machine) or not model.rounded:
+    """Whether a rounded model is of the kind that can be proved: one tape head that sees its slot and those beside it."""
+    if not model.rounded or not isinstance(model, Recurrent) or not isinstance(model.cell, Machine):
         return False
     heads = model.cell.access
-    assert isinstance(heads, TapeHeads)  # or it would not be rounded
-    return heads.heads == 1 and heads.shift_width == 3 and set(heads.window) <= set(SEES)
+    return isinstance(heads, TapeHeads) and heads.heads == 1 and heads.shift_width == 3 and set(heads.window) <= set(SEES)
 
 
 class Ticks(dict[Tick, Did]):
-    """Every tick that was asked for; raises UnprovedError where the head goes elsewhere than it should."""
+    """Every tick that was asked for; raises StrayError where the head goes elsewhere than it should."""
 
     def __init__(self, model: Any):
         super().__init__()
@@ -95,7 +98,7 @@ class Ticks(dict[Tick, Did]):
         to = (0 if by_home else tick.slot) + step - shape.reach
         if to != (0 if tick.kind == "start" else tick.slot + 1):
             where = "home" if tick.kind == "start" else "one slot on"
-            raise UnprovedError(f"a head that should go {where} (kind of tick: {tick.kind}) goes to slot {to} from {tick.slot}")
+            raise StrayError(f"a head that should go {where} (kind of tick: {tick.kind}) goes to slot {to} from {tick.slot}")
         self[tick] = did = Did(register, content, number)
         return did
 
