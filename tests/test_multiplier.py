@@ -18,10 +18,10 @@ from tasks import BinaryMul
 TASK = BinaryMul()
 
 
-@pytest.fixture(scope="module")
-def exact():
-    """The adder's proof: its model, ticks, and the proof."""
-    return proved()
+@pytest.fixture(scope="module", params=[False, True], ids=["from home", "from the slot before"])
+def exact(request):
+    """An adder's model, ticks, and proof, and whether its sweeps begin early."""
+    return *proved(request.param), request.param
 
 
 def some_wrong(model, longest):
@@ -30,7 +30,7 @@ def some_wrong(model, longest):
 
 
 def test_a_right_machine_is_proved(exact):
-    _, _, proof = exact
+    _, _, proof, _ = exact
     assert isinstance(proof, Proof)
     assert proof.attempt == ATTEMPTS[0]
     assert proof.margins.smallest == pytest.approx(YES / 2, abs=1e-5)
@@ -45,14 +45,14 @@ def known_digits(invariant):
 
 @pytest.mark.parametrize("width", [3, 4])
 def test_it_is_proved_in_lock_step_too(exact, width):
-    _, ticks, _ = exact
+    _, ticks, _, _ = exact
     proof = proof_of(ticks, Search(ticks, None, width).found())
     assert proof.invariant.lockstep
     assert {letter.sum for windows in proof.invariant.windows.values() for window in windows for letter in window} == {0, 1}
 
 
 def test_every_decision_of_real_runs_is_in_the_proof(exact):
-    model, _, proof = exact
+    model, _, proof, _ = exact
     real = Ticks(model)
     contents = set()
     for n in range(1, 6):
@@ -71,7 +71,7 @@ def test_every_decision_of_real_runs_is_in_the_proof(exact):
 
 
 def test_words_are_what_the_tape_holds(exact):
-    model, ticks, _ = exact
+    model, ticks, _, early = exact
     discrete = model.discrete()
     for a, b, n in ((11, 13, 4), (1, 1, 1), (0, 3, 2)):
         batch = TASK.posed([(a, b)], n, "test")
@@ -79,15 +79,16 @@ def test_words_are_what_the_tape_holds(exact):
         for sweep, (word, _) in enumerate(words(ticks, a, n, held)):
             until = n + sweep * (n + 2) + 1
             tape = discrete(batch.inputs[:, :until], room=2 * (n + 8)).state[0].tapes[0]
-            assert [letter.content for letter in word] == tape[: n + 3]
-            assert not any(any(code) for code in tape[n + 3 :])
-            assert [letter.mark for letter in word] == [*(a >> k & 1 for k in range(n)), NONE, NONE, NONE]
+            assert [letter.content for letter in word] == (tape[-1:] + tape[: n + 2] if early else tape[: n + 3])
+            assert not any(any(code) for code in tape[n + 3 : -1])
+            marks = [*(a >> k & 1 for k in range(n)), NONE, NONE, NONE]
+            assert [letter.mark for letter in word] == ([NONE, *marks[:-1]] if early else marks)
 
 
-def damages(random, count):
+def damages(random, count, early):
     """Rows with something done to them, or to the model that they make."""
     for _ in range(count):
-        model = model_of(adder())
+        model = model_of(adder(early), early)
         some = [parameter for parameter in model.parameters() if parameter.any()]
         flat = some[random.integers(len(some))].data.view(-1)
         at = random.choice(np.flatnonzero(flat.numpy()))
@@ -97,9 +98,9 @@ def damages(random, count):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_damaged_is_never_proved_and_wrong(seed, exact):
-    _, _, proof = exact
+    _, _, proof, _ = exact
     random, refused = np.random.default_rng(seed), 0
-    for model in damages(random, 8):
+    for model in damages(random, 6, exact[3]):
         wrong = some_wrong(model, 4) or wrong_of(model.discrete(), TASK, 6, [(a, b) for a in range(64) for b in (21, 45, 63)])
         for ticks in (Ticks(model), Ticks(model)):
             try:
@@ -113,9 +114,9 @@ def test_what_is_damaged_is_never_proved_and_wrong(seed, exact):
 
 @pytest.mark.parametrize("number", range(len(adder())))
 def test_each_row_of_the_machine_matters(number, exact):
-    rows = adder()
+    rows = adder(exact[3])
     del rows[number]
-    model = model_of(rows)
+    model = model_of(rows, exact[3])
     wrong, ticks = some_wrong(model, 4), Ticks(model)
     invariant = exact[2].invariant
     if wrong is None:
@@ -151,7 +152,7 @@ def test_a_head_that_strays_is_refused():
     model.cell.access.addressing.bias.data[0] = 5.0  # home on every tick
     found = prove(Ticks(model), silent)
     assert isinstance(found, Failed)
-    assert [reason[:35] for reason in found.reasons] == ["a head that should go one slot on ("]
+    assert [reason[:18] for reason in found.reasons] == ["on a tick of kind "]
 
 
 def test_wrong_operands_are_the_shortest():

@@ -1,7 +1,8 @@
 """What a proof of a multiplier consists of, as data: words of slots by their windows, and the digits that windows stand for.
 
-Between two sweeps the tape is a word of letters, slot 0 first. A letter is what a slot holds, and beside it what only the proof
-knows: the bit of a that belongs to the slot (NONE from slot n on), and, in a lock-step proof, a bit of the ideal running sum.
+Between two sweeps the tape is a word of letters; the first is the slot that sweeps begin at, and slots are counted from there. A
+letter is what a slot holds, and beside it what only the proof knows: the bit of a that belongs to the slot (NONE in others), and,
+in a lock-step proof, a bit of the ideal running sum.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ class Letter(NamedTuple):
 
 
 BEGIN, END = Letter(b"", 3, 0), Letter(b"", 4, 0)
-"""Before slot 0, behind slot n + 2."""
+"""Before the first slot, behind slot n + 2."""
 
 SPECIAL = {BEGIN: "^", END: "$"}
 

@@ -43,7 +43,7 @@ def sparse(random: np.random.Generator, length: int) -> np.ndarray:
 
 def words(ticks: Ticks, a: int, n: int, b: np.ndarray) -> Iterator[tuple[tuple[Letter, ...], int]]:
     """The word after each start tick, and the running sum then."""
-    tape, register, total = [ticks.blank] * (n + 5), ticks.register, 0  # the last one stands for slot -1
+    tape, register, total = [ticks.blank] * (n + 5), ticks.register, 0  # the last ones stand for slots below 0
 
     def tick(kind: Kind, bit: int, slot: int) -> None:
         nonlocal register
@@ -52,10 +52,12 @@ def words(ticks: Ticks, a: int, n: int, b: np.ndarray) -> Iterator[tuple[tuple[L
 
     for slot in range(n):
         tick("load", a >> slot & 1, slot)
-    marks = [*(a >> slot & 1 for slot in range(n)), *[NONE] * 3]
+    first, last = ticks.first, ticks.first + n + 1
+    marks = [*[NONE] * -first, *(a >> slot & 1 for slot in range(n)), *[NONE] * 3]
     for number, bit in enumerate(b.tolist()):
-        tick("start", bit, n if number == 0 else n + 1)
-        yield tuple(Letter(content, mark, 0) for content, mark in zip(tape, marks)), total
-        for slot in range(n + 1):
+        tick("start", bit, n if number == 0 else last)
+        held = [tape[slot] for slot in range(first, first + n + 3)]
+        yield tuple(Letter(content, mark, 0) for content, mark in zip(held, marks)), total
+        for slot in range(first, last):
             tick("none", bit, slot)
         total = total + bit * a >> 1

@@ -1,7 +1,8 @@
 """Ticks of a multiplying machine by the names of its task: kind of tick, bit, place, register, and three slots.
 
 Each is a decision of the real machine, made as `ntm.evaluate discrete=true` makes it. Slot 0 is the head's home. The head must
-go as the protocol of tasks/binary_mul.py needs it: one slot on, and home under the start flag.
+go as the protocol of tasks/binary_mul.py needs it: one slot on, and under the start flag always to the same slot, home or the
+one before. A sweep then is n + 1 ticks from there on, and the start tick of the next one behind them.
 """
 
 import sys
@@ -86,21 +87,33 @@ class Ticks(dict[Tick, Did]):
         self.blank: Code = codes(self.decisions.start.access.memory[0, :1])[0]
         self.register: Code = codes(self.decisions.start.controller.register)[0]
         self.products: dict[Product, int] = {}
+        self.first = self.begins()
+
+    def begins(self) -> int:
+        """The slot that sweeps begin at; raises StrayError where it is none of the two."""
+        to = self.moved(Tick("start", 0, FAR, self.register, *[self.blank] * 3))[1]
+        if to not in (-1, 0):
+            raise StrayError(f"the head of a fresh machine goes to slot {to} under the start flag, not home nor to the slot before")
+        return to
+
+    def __missing__(self, tick: Tick) -> Did:
+        did, to = self.moved(tick)
+        due = self.first if tick.kind == "start" else tick.slot + 1
+        if to != due:
+            raise StrayError(f"on a tick of kind {tick.kind} a head goes from slot {tick.slot} to slot {to}, not {due}")
+        self[tick] = did
+        return did
 
     @torch.no_grad()
-    def __missing__(self, tick: Tick) -> Did:
+    def moved(self, tick: Tick) -> tuple[Did, int]:
+        """What a tick does, and the slot that the head goes to."""
         shape = self.decisions.shape
         inputs = np.array([tick.bit, *FLAGS[tick.kind]], np.float32).tobytes()
         away = self.slots // 2 if tick.slot >= FAR else -tick.slot % self.slots
         seen = self.seen(tick.left, tick.own, tick.right, shape.offsets)
         number, register, content, move = self.decisions[(inputs, tick.register, away, *seen)]
         by_home, step = divmod(move, 2 * shape.reach + 1)
-        to = (0 if by_home else tick.slot) + step - shape.reach
-        if to != (0 if tick.kind == "start" else tick.slot + 1):
-            where = "home" if tick.kind == "start" else "one slot on"
-            raise StrayError(f"a head that should go {where} (kind of tick: {tick.kind}) goes to slot {to} from {tick.slot}")
-        self[tick] = did = Did(register, content, number)
-        return did
+        return Did(register, content, number), (0 if by_home else tick.slot) + step - shape.reach
 
     @torch.no_grad()
     def product(self, asked: Product) -> int:
