@@ -11,7 +11,7 @@ from ntm.errors import UserError
 from ntm.models.recurrent import Recurrent
 from ntm.proofs.multiplier import invariant as invariants
 from ntm.proofs.multiplier.attempts import Failed, Proof, proof_of, prove
-from ntm.proofs.multiplier.invariant import AHEAD, NONE, Invariant, bits_of
+from ntm.proofs.multiplier.invariant import NONE, Invariant, bits_of
 from ntm.proofs.multiplier.operands import Wrong, drawn, small
 from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
 from ntm.runs import Loaded
@@ -63,16 +63,21 @@ def certificate_of(loaded: Loaded, key: str, given: Invariant | None, tell: Call
     """
     model, task = loaded.model, loaded.config.task
     assert isinstance(task, BinaryMul)
+    if not model.rounded:
+        raise UserError(f"run={key}: did not end rounded; allowed: a run whose curriculum rounds (curriculum.rounding_updates)")
     if not fits(model):
-        what = "one tape head that sees no further than the slots beside its own, moved by -1 to 1, a feed-forward controller"
-        raise UserError(f"run={key}: no machine that can be proved; allowed: a run that ended rounded, with {what}")
+        what = "one tape head that moves by one slot and sees no further (model=tape)"
+        raise UserError(f"run={key}: a machine of another kind; allowed: a feed-forward controller with {what}")
     assert isinstance(model, Recurrent)
     discrete, found = model.discrete(), None
     tell("multiplying all operands of few bits")
     wrong = small(discrete, task, FIRST, SECONDS)
     if wrong is None:
-        ticks = Ticks(model)
-        found = prove(ticks, tell) if given is None else checked_alone(ticks, given)
+        try:
+            ticks = Ticks(model)
+            found = prove(ticks, tell) if given is None else checked_alone(ticks, given)
+        except UnprovedError as error:
+            found = Failed([str(error)])
     if isinstance(found, Failed):
         tell("multiplying more operands")
         wrong = small(discrete, task, MORE, SECONDS) or drawn(discrete, task, SECONDS)
@@ -176,7 +181,7 @@ def digits(invariant: Invariant) -> list[str]:
 
 def spoken(letter: invariants.Letter) -> str:
     """A letter in a row of the table of digits."""
-    bit = {NONE: "no bit of a", AHEAD: "before a"}.get(letter.mark, f"a's bit {letter.mark}")
+    bit = "no bit of a" if letter.mark == NONE else f"a's bit {letter.mark}"
     return f"{bits_of(letter.content)} ({bit}{', sum 1' if letter.sum else ''})"
 
 

@@ -33,7 +33,8 @@ def saved(key: str, value: str) -> runs.Loaded | None:
     """The run or checkpoint that a value names; None where it is a table. Raises UserError, naming `key`."""
     suffix = Path(value).suffix  # os.path: for pathlib it is an error that a table's text is too long for a file's name
     file = suffix == ".ckpt" or (os.path.isfile(value) and suffix not in (".yaml", ".yml"))
-    if value in shipped() or not (value == "last" or os.path.isdir(value) or file):
+    named = value == "last" or Path(value).parent == runs.SHIPPED
+    if value in shipped() or not (named or os.path.isdir(value) or file):
         return None
     return runs.read(key, runs.find(key, value, prefer=runs.BEST, task="turing" if value == "last" else None))
 

@@ -25,13 +25,13 @@ class Row(NamedTuple):
     adds: dict[str, float]
 
 
-def adder(bit_of_a="own0"):
-    """Content 0 is a's bit, content 1 the running sum's, a slot late; the register is the carry."""
+def adder(early=False):
+    """Content 0 is a's bit, content 1 the running sum's, a slot late; the register is the carry. Early: for sweeps from slot -1."""
     rows = [Row({"load": 1, "data": bit}, {"value0": YES * bit, "erase0": YES, "erase1": YES}) for bit in (0, 1)]
     for bits in itertools.product((0, 1), repeat=4):
         data, a, total, carry = bits
         total += data * a + carry
-        when = {**NONE, **dict(zip(("data", bit_of_a, "right1", "register0"), bits))}
+        when = {**NONE, **dict(zip(("data", "right0" if early else "own0", "right1", "register0"), bits))}
         rows.append(Row(when, {"erase1": YES, "value1": YES * (total % 2), "register0": YES * (total // 2)}))
     return [*rows, Row({**NONE, "left1": 1}, {"said": YES})]
 
@@ -56,7 +56,7 @@ def words_of(rows):
 
 
 def model_of(rows, early=False):
-    """The machine, rounded; early: its sweeps begin on the slot before home."""
+    """The machine, rounded; its sweeps begin at home, or one slot early."""
     config = parse(composed(*words_of(rows)))
     model = build(config).eval()
     machine = model.cell
@@ -80,9 +80,7 @@ def model_of(rows, early=False):
                 layer, at = places[name]
                 layer.weight[at, unit] = adds
         heads.addressing.bias.copy_(torch.tensor([-10.0, 0, -10, -10, 10]))
-        heads.addressing.weight[:, 1] = torch.tensor([20.0, 0, 0, 20, -20])  # the start flag: home, and stay there
-        if early:
-            heads.addressing.weight[2:4, 1] = torch.tensor([20.0, 0])
+        heads.addressing.weight[:, 1] = torch.tensor([20.0, 0, 20 * early, 20 * (not early), -20])  # the start flag
     model.round(1)
     return model
 
@@ -92,16 +90,16 @@ def silent(line):
 
 
 @cache
-def proved():
+def proved(early=False):
     """The adder's model, ticks, and proof, made once."""
-    model = model_of(adder())
+    model = model_of(adder(early), early)
     ticks = Ticks(model)
     return model, ticks, prove(ticks, silent)
 
 
-def save(folder, rows, model, rounded=True):
+def save(folder, words, model, rounded=True):
     """Write a machine as a run."""
     folder.mkdir()
-    saved = {"config": composed(*words_of(rows)), "updates": 0, "progress": {"rounding": rounded}}
+    saved = {"config": composed(*words), "updates": 0, "progress": {"rounding": rounded}}
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     files.save(folder / runs.LAST, {"ntm": saved, "state_dict": weights})

@@ -3,7 +3,10 @@
 import json
 
 import pytest
-from multipliers import adder, counting, model_of, save
+from conftest import composed
+from multipliers import adder, counting, model_of, save, words_of
+
+from ntm.config import build, parse
 
 
 def ended(run, *words):
@@ -16,7 +19,7 @@ def ended(run, *words):
 
 
 def test_the_command_certifies_and_checks_again(run, tmp_path, capsys):
-    save(tmp_path / "right", adder(), model_of(adder()))
+    save(tmp_path / "right", words_of(adder()), model_of(adder()))
     assert ended(run, "run=right", "json=certificate.json") == 0
     shown = capsys.readouterr().out
     assert "CERTIFIED: for all n, a and b" in shown
@@ -37,7 +40,7 @@ def test_the_command_certifies_and_checks_again(run, tmp_path, capsys):
 
 def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
     rows = counting(2)
-    save(tmp_path / "wrong", rows, model_of(rows))
+    save(tmp_path / "wrong", words_of(rows), model_of(rows))
     assert ended(run, "run=wrong", "json=certificate.json") == 1
     shown = capsys.readouterr().out
     assert "verdict       DIFFERS from multiplication" in shown
@@ -51,7 +54,8 @@ def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run=soft"], "run=soft: no machine that can be proved; allowed: a run that ended rounded"),
+        (["run=soft"], "run=soft: did not end rounded; allowed: a run whose curriculum rounds"),
+        (["run=wide"], "run=wide: a machine of another kind; allowed: a feed-forward controller with one tape head"),
         (["run=right", "export=out"], "export=out: means nothing for a run of task binary_mul; allowed: null"),
         (["run=right", "inputs=any"], "inputs=any: means nothing for a run of task binary_mul; allowed: auto"),
         (["run=right", "reference=bb3"], "reference=bb3: means nothing"),
@@ -62,9 +66,11 @@ def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
     ],
 )
 def test_mistakes_are_one_line(run, tmp_path, capsys, words, message):
-    save(tmp_path / "right", adder(), model_of(adder()))
-    save(tmp_path / "soft", adder(), model_of(adder()), rounded=False)
+    save(tmp_path / "right", words_of(adder()), model_of(adder()))
+    save(tmp_path / "soft", words_of(adder()), model_of(adder()), rounded=False)
     (tmp_path / "empty.json").write_text("{}")
+    words_of_wide = [*words_of(adder()), "model.shift_width=5"]
+    save(tmp_path / "wide", words_of_wide, build(parse(composed(*words_of_wide))))
     assert ended(run, *words) == 2
     error = capsys.readouterr().err
     assert error.startswith("ntm.certify: error: " + message)

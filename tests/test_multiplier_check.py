@@ -157,3 +157,20 @@ def test_the_invariant_survives_json(exact):
 def test_json_that_is_no_invariant(exact, damage):
     with pytest.raises(UserError, match=r"^invariant=x: not an invariant \(.*\); allowed: one that ntm.certify wrote"):
         from_json("invariant", "x", damage(as_json(exact[2].invariant)))
+
+
+@pytest.mark.parametrize("what", ["content", "register", "product"])
+def test_decisions_that_are_not_those_of_the_weights_are_refused(exact, what):
+    """As if a sum had come out on the other side in float32."""
+    _, _, proof = exact
+    ticks = Ticks(model_of(adder()))
+    checked = check(ticks, proof.invariant)
+    if what == "product":
+        asked = next(iter(checked.products))
+        ticks.products[asked] = 1 - ticks.products[asked]
+    else:
+        tick = next(iter(checked.ticks))
+        code = getattr(ticks[tick], what)
+        ticks[tick] = ticks[tick]._replace(**{what: bytes([1 - code[0], *code[1:]])})
+    with pytest.raises(UnprovedError, match="bit is not certain in float32"):
+        margins(ticks, checked.ticks, checked.products)

@@ -10,7 +10,7 @@ from ntm.proofs.multiplier.floats import Margins, margins
 from ntm.proofs.multiplier.invariant import Invariant
 from ntm.proofs.multiplier.samples import samples
 from ntm.proofs.multiplier.search import Search
-from ntm.proofs.multiplier.ticks import Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import StrayError, Ticks, UnprovedError
 
 DEPTHS = range(4)
 """Places from slot 0 on that may have digits of their own."""
@@ -29,11 +29,13 @@ class Attempt(NamedTuple):
 
 ATTEMPTS = [
     Attempt(3, 1),
+    Attempt(3),
     Attempt(4, 1),
     Attempt(4, 2),
+    Attempt(4),
     Attempt(5, 2),
     Attempt(5, 3),
-    Attempt(4),
+    Attempt(5),
 ]
 """The cheap ones first."""
 
@@ -71,6 +73,8 @@ def prove(ticks: Ticks, tell: Callable[[str], None]) -> Proof | Failed:
         tell(f"searching: {attempt}")
         try:
             return proof_of(ticks, found_by(ticks, attempt, digits), attempt)
+        except StrayError as error:
+            return Failed([str(error)])
         except UnprovedError as error:
             reasons.append(f"{attempt}: {error}")
     return Failed(reasons)
@@ -86,6 +90,8 @@ def found_by(ticks: Ticks, attempt: Attempt, digits: Callable[[int, int], Digits
         if known is not None:
             try:
                 return Search(ticks, known, attempt.width).found()
+            except StrayError:
+                raise
             except UnprovedError as error:
                 reason = error
     raise reason

@@ -1,6 +1,7 @@
 """The checker: given an invariant, is a machine a multiplier? It shares no code with the search, and trusts nothing of it.
 
-What is checked, and why that is the whole proof. A word's sum S is what its digits add up to, slots 0 to n + reach + 1 (blank
+What is checked, and why that is the whole proof. Slots are counted from the one that
+sweeps begin at, be it home or the one before. A word's sum S is what its digits add up to, slots 0 to n + reach + 1 (blank
 behind n + 1). Every word between two sweeps has only windows that the invariant lists:
 
 1. base: words after loading n >= 1 bits, by their windows, and S = 0;
@@ -20,7 +21,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
-from ntm.proofs.multiplier.invariant import AHEAD, BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
+from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
 from ntm.proofs.multiplier.ticks import FAR, Kind, Product, Tick, Ticks, UnprovedError
 
 MOST = 2_000_000
@@ -74,7 +75,7 @@ def look_at(ticks: Ticks, invariant: Invariant) -> None:
             if len(window) != invariant.width:
                 raise UnprovedError(f"a window has {len(window)} letters, not {invariant.width}")
             for letter in window:
-                proper = letter.mark in (0, 1, NONE, AHEAD) and letter.sum in (0, 1) and len(letter.content) == len(ticks.blank)
+                proper = letter.mark in (0, 1, NONE) and letter.sum in (0, 1) and len(letter.content) == len(ticks.blank)
                 if not proper and letter not in (BEGIN, END):
                     raise UnprovedError("a letter is none of this machine's")
 
@@ -86,7 +87,8 @@ class Checker:
         self.machine, self.invariant = machine, invariant
         self.before_all = (BEGIN,) * (invariant.width - 1)
         self.blank = Letter(machine.blank, NONE, 0)
-        self.last_slot = max(FAR, invariant.depth)
+        self.last_slot = max(FAR - machine.first, invariant.depth)
+        self.early = machine.first == -1
         self.states = 0
         self.leftovers: set[Fraction] = set()
         self.ticks: set[Tick] = set()
@@ -95,12 +97,12 @@ class Checker:
     def loaded(self) -> set[Beginning]:
         """The base: every way to load bits and to begin the first sweep."""
         found = set()
-        new, left, first = self.before_all, Fraction(0), -self.machine.first
-        for slot in range(first):
-            word = (*new, Letter(self.machine.blank, AHEAD, 0))
-            self.inside(History(0), word)
-            left, new = self.on(left - 2 * self.digit(slot, word)), word[1:]
-        states = [State(first, self.machine.register, left, 0, (), new)]
+        begin = State(0, self.machine.register, Fraction(0), 0, (), self.before_all)
+        if self.early:  # the slot before home is blank
+            window = (*self.before_all, self.blank)
+            self.inside(History(0), window)
+            begin = self.moved(begin, begin.register, self.on(-2 * self.digit(0, window)), 0, (), self.blank)
+        states = [begin]
         known = set(states)
         for state in states:
             bare = state._replace(old=(self.blank, self.blank))
@@ -110,7 +112,7 @@ class Checker:
                 self.inside(History(0), (*state.new, letter))
                 left = self.on(state.left - 2 * self.digit(state.slot, (*state.new, letter)))
                 self.note(states, known, self.moved(state, register, left, 0, (), letter))
-            if state.new[-1].mark in (0, 1):
+            if state.new[-1].mark != NONE and state.new[-1] != BEGIN:
                 found |= self.begun(bare, History(0), swept=False)
         return found
 
@@ -131,17 +133,19 @@ class Checker:
         for state in states:
             own, right = state.old[-2:]
             total = state.left + self.digit(state.slot, state.old[:-1])
-            if own.mark == NONE and (self.machine.first or state.new[-1].mark == NONE):  # slot n + 1
+            # Slot n + 1: the second without a bit of a behind those that have one; where sweeps begin early, the first.
+            if own.mark == NONE and (state.new[-1].mark in (0, 1) if self.early else state.new[-1].mark == NONE):
                 if right != self.blank:
                     raise UnprovedError("a slot behind n + 1 is not blank")
                 found |= self.begun(state._replace(left=total), ever, swept=True)
                 continue
-            a = Fraction(1, 2**-self.machine.first) if own.mark == 1 else Fraction(0)
+            a = 1 if own.mark == 1 else 0
             register, content = self.tick("none", beginning.bit, state)
-            ideal = right.sum + beginning.bit * int(a) + state.adder if self.invariant.lockstep else 0
+            added = right.mark == 1 if self.early else own.mark == 1
+            ideal = right.sum + beginning.bit * added + state.adder if self.invariant.lockstep else 0
             letter = Letter(content, own.mark, ideal % 2)
             self.inside(ever, (*state.new, letter))
-            total += beginning.bit * a - 2 * self.digit(state.slot, (*state.new, letter))
+            total += Fraction(beginning.bit * a, 2 if self.early else 1) - 2 * self.digit(state.slot, (*state.new, letter))
             for further in after[state.old]:
                 if further == END:  # the slot after this one would be n + 2, but this one is not n + 1: there is no such word
                     continue
@@ -157,7 +161,7 @@ class Checker:
     def begun(self, state: State, ever: History, swept: bool) -> set[Beginning]:
         """The start tick of the next sweep: it ends a word, of which a sweep leaves one more slot, loading two."""
         found = set()
-        blanks = 1 if swept or self.machine.first else 2
+        blanks = 1 if swept or self.early else 2
         reach, before, new = self.invariant.reach, state.old, state.new
         for bit in (0, 1):
             register, content = self.tick("start", bit, state)
@@ -185,7 +189,7 @@ class Checker:
         """The tick of a state; the slot before slot 0 is never written."""
         left = self.machine.blank if state.new[-1] == BEGIN else state.new[-1].content
         own, right = state.old[-2:]
-        tick = Tick(kind, bit, min(state.slot, FAR), state.register, left, own.content, right.content)
+        tick = Tick(kind, bit, min(state.slot + self.machine.first, FAR), state.register, left, own.content, right.content)
         self.ticks.add(tick)
         return tick
 

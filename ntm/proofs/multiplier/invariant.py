@@ -1,7 +1,8 @@
 """What a proof of a multiplier consists of, as data: words of slots by their windows, and the digits that windows stand for.
 
-Between two sweeps the tape is a word of letters, slot 0 first. A letter is what a slot holds, and beside it what only the proof
-knows: the bit of a that belongs to the slot (NONE behind them), and, in a lock-step proof, a bit of the ideal running sum.
+Between two sweeps the tape is a word of letters; the first is the slot that sweeps begin at, and slots are counted from there. A
+letter is what a slot holds, and beside it what only the proof knows: the bit of a that belongs to the slot (NONE in others), and,
+in a lock-step proof, a bit of the ideal running sum.
 """
 
 from collections.abc import Mapping
@@ -11,20 +12,20 @@ from typing import Any, NamedTuple
 from ntm.errors import UserError
 from ntm.models.machine.lookup import Code
 
-NONE, AHEAD = 2, 5
-"""Marks of slots that have no bit of a: those behind its bits, and one before them, where sweeps begin there."""
+NONE = 2
+"""The mark of a slot that has no bit of a."""
 
 
 class Letter(NamedTuple):
     """A slot between two sweeps."""
 
     content: Code
-    mark: int  # the bit of a, NONE or AHEAD
+    mark: int  # the bit of a, or NONE
     sum: int  # the ideal running sum's bit; 0 where the proof is not in lock-step
 
 
 BEGIN, END = Letter(b"", 3, 0), Letter(b"", 4, 0)
-"""Before slot 0, behind slot n + 2."""
+"""Before the first slot, behind slot n + 2."""
 
 SPECIAL = {BEGIN: "^", END: "$"}
 

@@ -1,7 +1,9 @@
 """All words that the tape can hold between sweeps, for operands of few bits, each with the running sum that it should stand for."""
 
+from typing import NamedTuple
+
 from ntm.models.machine.lookup import Code
-from ntm.proofs.multiplier.invariant import AHEAD, NONE, Letter
+from ntm.proofs.multiplier.invariant import NONE, Letter
 from ntm.proofs.multiplier.ticks import FAR, Kind, Tick, Ticks, UnprovedError
 
 LARGEST = 6
@@ -11,6 +13,15 @@ MOST = 400_000
 """Words of one a; more are given up."""
 
 Samples = dict[tuple[Letter, ...], int]
+
+
+class Begun(NamedTuple):
+    """A sweep that has just begun."""
+
+    tape: tuple[Code, ...]  # slots below 0 come last
+    register: Code
+    bit: int  # of b
+    total: int  # the running sum before it
 
 
 def samples(ticks: Ticks) -> Samples:
@@ -23,22 +34,23 @@ def samples(ticks: Ticks) -> Samples:
 
 
 def words(ticks: Ticks, a: int, n: int) -> Samples:
-    """The words after start ticks, and the running sums then."""
-    first = -ticks.first
-    tape, register = [ticks.blank] * (n + 5), ticks.register  # the last one stands for the slot before slot 0
-    for bit in range(n):
-        register = make(ticks, "load", a >> bit & 1, bit + first, register, tape)
-    marks = [*[AHEAD] * first, *(a >> bit & 1 for bit in range(n)), *[NONE] * 3][: n + 3]
+    """The word after each start tick, and the running sum then."""
+    tape, register = [ticks.blank] * (n + 5), ticks.register
+    for slot in range(n):
+        register = make(ticks, "load", a >> slot & 1, slot, register, tape)
+    first, last = ticks.first, ticks.first + n + 1
+    marks = [*[NONE] * -first, *(a >> slot & 1 for slot in range(n)), *[NONE] * 3]
     found: Samples = {}
-    waiting = begun(ticks, tape, register, n + first, 0)
+    waiting = begun(ticks, tape, register, n, 0)
     seen = set(waiting)
     while waiting:
-        held, register, bit, total = waiting.pop()
-        found[tuple(Letter(content, mark, 0) for content, mark in zip(held, marks))] = total
-        tape = list(held)
-        for slot in range(n + 1):
-            register = make(ticks, "none", bit, slot, register, tape)
-        fresh = [after for after in begun(ticks, tape, register, n + 1, total + bit * a >> 1) if after not in seen]
+        now = waiting.pop()
+        held = [now.tape[slot] for slot in range(first, first + n + 3)]
+        found[tuple(Letter(content, mark, 0) for content, mark in zip(held, marks))] = now.total
+        tape, register = list(now.tape), now.register
+        for slot in range(first, last):
+            register = make(ticks, "none", now.bit, slot, register, tape)
+        fresh = [after for after in begun(ticks, tape, register, last, now.total + now.bit * a >> 1) if after not in seen]
         seen.update(fresh)
         waiting += fresh
         if len(seen) > MOST:
@@ -46,17 +58,18 @@ def words(ticks: Ticks, a: int, n: int) -> Samples:
     return found
 
 
-def begun(ticks: Ticks, tape: list[Code], register: Code, slot: int, total: int) -> list[tuple[tuple[Code, ...], Code, int, int]]:
-    """Tape, register, bit of b and running sum after a start tick, with either bit."""
-    made = []
+def begun(ticks: Ticks, tape: list[Code], register: Code, slot: int, total: int) -> list[Begun]:
+    """What is there after a start tick with either bit of b."""
+    found = []
     for bit in (0, 1):
         after = tape.copy()
-        made.append((make(ticks, "start", bit, slot, register, after), bit, total, after))
-    return [(tuple(after), register, bit, total) for register, bit, total, after in made]
+        now = make(ticks, "start", bit, slot, register, after)
+        found.append(Begun(tuple(after), now, bit, total))
+    return found
 
 
 def make(ticks: Ticks, kind: Kind, bit: int, slot: int, register: Code, tape: list[Code]) -> Code:
-    """One tick on a tape, changed in place; the register after it."""
+    """One tick on a tape, which is changed; the register after it."""
     did = ticks[Tick(kind, bit, min(slot, FAR), register, *(tape[at] for at in (slot - 1, slot, slot + 1)))]
     tape[slot] = did.content
     return did.register

@@ -1,8 +1,9 @@
 """The search for an invariant: all words between sweeps, known by their windows alone, to a fixed point.
 
-A sweep, left to right, is a walk: at slot p the machine has seen the old word up to slot p + 1 and written the new one up to
-p - 1. Of both a node keeps the last width - 1 letters, of the sums so far their difference, a carry. A node steps on by each
-letter that the windows known so far allow behind those it keeps; what it writes are further windows.
+Slots are counted from the one that sweeps begin at. A sweep, left to right, is a walk: at slot p the machine has seen the old word
+up to slot p + 1 and written the new one up to p - 1. Of both a node keeps the last width - 1 letters, of the sums so far their
+difference, a carry. A node steps on by each letter that the windows known so far allow behind those it keeps; what it writes are
+further windows.
 
 The carry is what is left of (running sum before) + (bit of b) * a - (product bit) - 2 * (running sum after), slots and bits below p
 alone, in units of 2^p: it must stay whole and end as 0. Numbers here are that many times UNIT, and never fractions.
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
 from ntm.proofs.multiplier.digits import Digits
-from ntm.proofs.multiplier.invariant import AHEAD, BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
+from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
 from ntm.proofs.multiplier.ticks import FAR, Product, Tick, Ticks, UnprovedError
 
 MOST_NODES = 400_000
@@ -44,7 +45,7 @@ class Search:
         self.reach, self.depth = (digits.reach, digits.depth) if digits else (1, 1)
         assert width >= self.reach + 2
         self.unit = 4 << self.depth
-        self.furthest = max(FAR, self.depth)
+        self.furthest = max(FAR - ticks.first, self.depth)
         self.beyond = Letter(ticks.blank, NONE, 0)
         self.windows: dict[Key, set[Window]] = defaultdict(set)
         self.behind: dict[tuple[Key, Window], list[Letter]] = defaultdict(list)
@@ -82,17 +83,16 @@ class Search:
 
     def load(self) -> None:
         """Words right after loading, of any length from 1 on."""
-        blank, before, first, carry = self.ticks.blank, (BEGIN,) * (self.width - 1), -self.ticks.first, 0
-        for slot in range(first):
-            window = (*before, Letter(blank, AHEAD, 0))
-            self.add(History(0), window)
-            carry, before = self.halved(carry - 2 * self.share(slot, window)), window[1:]
-        stack = [(first, self.ticks.register, carry, before)]
+        blank, before, start, carry = self.ticks.blank, (BEGIN,) * (self.width - 1), 0, 0
+        for _ in range(-self.ticks.first):  # a slot that is blank after loading
+            self.add(History(0), (*before, self.beyond))
+            before, start, carry = (*before[1:], self.beyond), start + 1, self.halved(-2 * self.share(0, (*before, self.beyond)))
+        stack = [(start, self.ticks.register, carry, before)]
         seen = set(stack)
         while stack:
             slot, register, carry, new = stack.pop()
             for a in (0, 1):
-                did = self.ticks[Tick("load", a, slot, register, content(new[-1], blank), blank, blank)]
+                did = self.ticks[Tick("load", a, self.place(slot), register, content(new[-1], blank), blank, blank)]
                 letter = Letter(did.content, a, 0)
                 window = (*new, letter)
                 self.add(History(0), window)
@@ -114,19 +114,19 @@ class Search:
         here, right, bit = old[-2], old[-1], beginning.bit
         three = content(new[-1], self.ticks.blank), here.content, right.content
         carry += self.share(slot, old[:-1])
-        if here.mark == NONE and (new[-1].mark == NONE or self.ticks.first):
+        if here.mark == NONE and new[-1].mark in ((0, 1) if self.ticks.first else (NONE,)):
             if right != self.beyond:
                 raise UnprovedError("something is written behind slot n + 1")
             self.end(History(beginning.ever | bit), slot, register, carry, new, three, old)
             return
         if letter == END:
             return  # the word ends behind slot n + 2, where no node comes to: no word has these windows
-        tick = Tick("none", bit, min(slot, FAR), register, *three)
+        tick = Tick("none", bit, self.place(slot), register, *three)
         did = self.ticks[tick]
         carry += (self.unit >> -self.ticks.first) * bit * (here.mark == 1)
         if slot == 1:
             carry -= self.unit // 2 * self.ticks.product(Product(tick, did.content, right.content, letter.content))
-        written = Letter(did.content, here.mark, self.sum_bit(carry, right))
+        written = Letter(did.content, here.mark, self.sum_bit(carry, right, bit))
         window = (*new, written)
         carry = self.halved(carry - 2 * self.share(slot, window))
         self.add(History(beginning.ever | bit), window)
@@ -136,14 +136,14 @@ class Search:
     def end(self, ever: History, slot: int, register: Code, carry: int, new: Window, three: Sequence[Code], old: Window | None):
         """The start tick of the next sweep, behind a sweep over `old` or behind loading; its slot's old digit is in the carry."""
         for bit in (0, 1):
-            did = self.ticks[Tick("start", bit, min(slot, FAR), register, *three)]
+            did = self.ticks[Tick("start", bit, self.place(slot), register, *three)]
             beginning = Beginning(ever.ever, bit, did.register)
-            written = Letter(did.content, NONE, self.sum_bit(carry, self.beyond))
+            written = Letter(did.content, NONE, self.sum_bit(carry, self.beyond, bit))
             window = (*new, written)
             left = self.halved(carry - 2 * self.share(slot, window))
             self.add(beginning, window)
-            # Loading may end a slot earlier than sweeps do: words are n + 3 letters, and sums go on over the `reach` - 1 windows
-            # behind, in which there are letters of the word.
+            # Words are n + 3 letters, and sums go on over the `reach` - 1 windows behind, in which there are letters of the word.
+            # Loading ends a slot before the one that sweeps end at, if they begin at home.
             blanks = 1 if old or self.ticks.first else 2
             for blank in [self.beyond] * blanks:
                 window = (*window[1:], blank)
@@ -174,14 +174,18 @@ class Search:
             self.used[place, known] = digit
         return (self.unit >> place) * self.used[place, known]
 
-    def sum_bit(self, carry: int, right: Letter) -> int:
+    def place(self, slot: int) -> int:
+        """A slot as ticks are told it."""
+        return min(slot + self.ticks.first, FAR)
+
+    def sum_bit(self, carry: int, right: Letter, bit: int) -> int:
         """The ideal running sum's bit at a slot; the sum moves down by a slot in each sweep."""
         if self.given is not None:
             return 0
         whole, rest = divmod(carry, self.unit)
-        if rest or self.ticks.first:
+        if rest:
             raise UnprovedError("a product bit would not be the running sum's")
-        return (whole + right.sum) % 2
+        return (whole + right.sum + (bit * (right.mark == 1) if self.ticks.first else 0)) % 2
 
     def halved(self, carry: int) -> int:
         """A carry for the next slot."""

@@ -1,8 +1,8 @@
 """Ticks of a multiplying machine by the names of its task: kind of tick, bit, place, register, and three slots.
 
-Each is a decision of the real machine, made as `ntm.evaluate discrete=true` makes it. The head must go as the protocol of
-tasks/binary_mul.py needs it: under the start flag to where a sweep begins, home or the slot before it, and else one slot on.
-Slots are counted from there: 0 is the first one that a sweep writes, -first is home, where loading begins.
+Each is a decision of the real machine, made as `ntm.evaluate discrete=true` makes it. Slot 0 is the head's home. The head must
+go as the protocol of tasks/binary_mul.py needs it: one slot on, and under the start flag always to the same slot, home or the
+one before. A sweep then is n + 1 ticks from there on, and the start tick of the next one behind them.
 """
 
 import sys
@@ -14,7 +14,7 @@ import torch
 
 from ntm.models.base import Model
 from ntm.models.machine.discrete import Decisions, codes, shape_of, values
-from ntm.models.machine.lookup import Code, Decision, small
+from ntm.models.machine.lookup import Code, small
 from ntm.models.machine.machine import Machine
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Recurrent
@@ -24,7 +24,7 @@ Kind = Literal["load", "start", "none"]
 FLAGS: dict[Kind, tuple[int, int]] = {"load": (1, 0), "start": (0, 1), "none": (0, 0)}
 """The inputs behind the data line."""
 
-FAR = 4
+FAR = 3
 """This slot and all above it: from there home is out of reach of moves."""
 
 SEES = (-1, 0, 1)
@@ -33,6 +33,10 @@ SEES = (-1, 0, 1)
 
 class UnprovedError(Exception):
     """Why a proof does not close, in words."""
+
+
+class StrayError(UnprovedError):
+    """A head that goes elsewhere than a proof needs it: no other proof would be about another head."""
 
 
 class Tick(NamedTuple):
@@ -65,16 +69,15 @@ class Product(NamedTuple):
 
 
 def fits(model: Model) -> bool:
-    """Whether a model is of the kind that can be proved: rounded, with one tape head that sees its slot and those beside it."""
-    if not isinstance(model, Recurrent) or not isinstance(model.cell, Machine) or not model.rounded:
+    """Whether a rounded model is of the kind that can be proved: one tape head that sees its slot and those beside it."""
+    if not model.rounded or not isinstance(model, Recurrent) or not isinstance(model.cell, Machine):
         return False
     heads = model.cell.access
-    assert isinstance(heads, TapeHeads)  # or it would not be rounded
-    return heads.heads == 1 and heads.shift_width == 3 and set(heads.window) <= set(SEES)
+    return isinstance(heads, TapeHeads) and heads.heads == 1 and heads.shift_width == 3 and set(heads.window) <= set(SEES)
 
 
 class Ticks(dict[Tick, Did]):
-    """Every tick that was asked for; raises UnprovedError where the head goes elsewhere than it should."""
+    """Every tick that was asked for; raises StrayError where the head goes elsewhere than it should."""
 
     def __init__(self, model: Any):
         super().__init__()
@@ -84,34 +87,33 @@ class Ticks(dict[Tick, Did]):
         self.blank: Code = codes(self.decisions.start.access.memory[0, :1])[0]
         self.register: Code = codes(self.decisions.start.controller.register)[0]
         self.products: dict[Product, int] = {}
-        *_, move = self.decision("start", 0, FAR, self.register, self.blank, self.blank, self.blank)
-        self.first = move % self.moves - self.moves // 2  # where a sweep begins, seen from home
+        self.first = self.begins()
 
-    @torch.no_grad()
+    def begins(self) -> int:
+        """The slot that sweeps begin at; raises StrayError where it is none of the two."""
+        to = self.moved(Tick("start", 0, FAR, self.register, *[self.blank] * 3))[1]
+        if to not in (-1, 0):
+            raise StrayError(f"the head of a fresh machine goes to slot {to} under the start flag, not home nor to the slot before")
+        return to
+
     def __missing__(self, tick: Tick) -> Did:
-        number, register, content, move = self.decision(*tick)
-        by_home, step = divmod(move, self.moves)
-        to = (-self.first if by_home else tick.slot) + step - self.moves // 2
-        if self.first not in (-1, 0):
-            raise UnprovedError(f"under the start flag the head goes to slot {self.first}, not home or to the slot before it")
-        if to != (0 if tick.kind == "start" else tick.slot + 1):
-            where = f"to slot {self.first}" if tick.kind == "start" else "one slot on"
-            at = f"from slot {tick.slot + self.first} to slot {to + self.first}"
-            raise UnprovedError(f"a head that should go {where} (kind of tick: {tick.kind}) goes {at}")
-        self[tick] = did = Did(register, content, number)
+        did, to = self.moved(tick)
+        due = self.first if tick.kind == "start" else tick.slot + 1
+        if to != due:
+            raise StrayError(f"on a tick of kind {tick.kind} a head goes from slot {tick.slot} to slot {to}, not {due}")
+        self[tick] = did
         return did
 
-    @property
-    def moves(self) -> int:
-        """How many there are."""
-        return 2 * self.decisions.shape.reach + 1
-
-    def decision(self, kind: Kind, bit: int, slot: int, register: Code, *seen: Code) -> Decision:
-        """What the machine does, with the three slots `seen`."""
-        inputs = np.array([bit, *FLAGS[kind]], np.float32).tobytes()
-        away = self.slots // 2 if slot >= FAR else -(slot + self.first) % self.slots
-        left, own, right = seen
-        return self.decisions[(inputs, register, away, *self.seen(left, own, right, self.decisions.shape.offsets))]
+    @torch.no_grad()
+    def moved(self, tick: Tick) -> tuple[Did, int]:
+        """What a tick does, and the slot that the head goes to."""
+        shape = self.decisions.shape
+        inputs = np.array([tick.bit, *FLAGS[tick.kind]], np.float32).tobytes()
+        away = self.slots // 2 if tick.slot >= FAR else -tick.slot % self.slots
+        seen = self.seen(tick.left, tick.own, tick.right, shape.offsets)
+        number, register, content, move = self.decisions[(inputs, tick.register, away, *seen)]
+        by_home, step = divmod(move, 2 * shape.reach + 1)
+        return Did(register, content, number), (0 if by_home else tick.slot) + step - shape.reach
 
     @torch.no_grad()
     def product(self, asked: Product) -> int:
