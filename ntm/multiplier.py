@@ -169,9 +169,8 @@ def digits(invariant: Invariant) -> list[str]:
     for (place, window), digit in sorted(invariant.digits.items(), key=lambda item: item[0][::-1]):
         rows[", ".join(map(spoken, window))][place] = digit
     places = [*map(str, range(invariant.depth)), f"{invariant.depth}.."]
-    lines = [
-        f"digits        at slots {' '.join(places)}; the running sum is their sum, weighted 2^max(0, slot - {invariant.depth})"
-    ]
+    scale = f"2^max(0, slot - {invariant.depth})"
+    lines = [f"digits        at slots {' '.join(places)}, from where sweeps begin; the running sum is their sum, weighted {scale}"]
     for name, row in list(rows.items())[:MOST_ROWS]:
         shown = " ".join(f"{row.get(place, '-'):>{len(text)}}" for place, text in enumerate(places))
         lines.append(f"              {name} -> {shown}")

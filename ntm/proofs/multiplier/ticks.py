@@ -90,11 +90,8 @@ class Ticks(dict[Tick, Did]):
         self.first = self.begins()
 
     def begins(self) -> int:
-        """The slot that sweeps begin at; raises StrayError where it is none of the two."""
-        to = self.moved(Tick("start", 0, FAR, self.register, *[self.blank] * 3))[1]
-        if to not in (-1, 0):
-            raise StrayError(f"the head of a fresh machine goes to slot {to} under the start flag, not home nor to the slot before")
-        return to
+        """The slot that sweeps begin at: home, or the one before where a fresh machine's head goes there."""
+        return -1 if self.moved(Tick("start", 0, FAR, self.register, *[self.blank] * 3))[1] == -1 else 0
 
     def __missing__(self, tick: Tick) -> Did:
         did, to = self.moved(tick)
