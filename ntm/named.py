@@ -25,18 +25,21 @@ class Named(NamedTuple):
 
 def find(key: str, value: str) -> Named:
     """The machine and its task; raises UserError, naming `key`."""
-    loaded = saved(key, value)
+    loaded = saved(key, value, "turing")
     return compiled(key, value) if loaded is None else learned(key, value, loaded)
 
 
-def saved(key: str, value: str) -> runs.Loaded | None:
-    """The run or checkpoint that a value names; None where it is a table. Raises UserError, naming `key`."""
+def saved(key: str, value: str, task: str | None = None) -> runs.Loaded | None:
+    """The run or checkpoint that a value names (`last`: of `task` if given); None where it is a table.
+
+    Raises UserError, naming `key`.
+    """
     suffix = Path(value).suffix  # os.path: for pathlib it is an error that a table's text is too long for a file's name
     file = suffix == ".ckpt" or (os.path.isfile(value) and suffix not in (".yaml", ".yml"))
     named = value == "last" or Path(value).parent == runs.SHIPPED
     if value in shipped() or not (named or os.path.isdir(value) or file):
         return None
-    return runs.read(key, runs.find(key, value, prefer=runs.BEST, task="turing" if value == "last" else None))
+    return runs.read(key, runs.find(key, value, prefer=runs.BEST, task=task if value == "last" else None))
 
 
 def learned(key: str, value: str, loaded: runs.Loaded) -> Named:
