@@ -21,6 +21,7 @@ from ntm.command import command
 from ntm.config import spoken, validate
 from ntm.errors import UserError
 from ntm.models import Model
+from ntm.views.lines import tell
 from ntm.views.render import as_png, pictures
 from tasks import Task
 from tasks.fields import Count, Counts, Seed
@@ -105,7 +106,7 @@ def by_lookup(model: Model, asked: Any) -> bool:
 def tell_damaged(console: Console, loaded: runs.Loaded) -> None:
     """A line for each file that was passed over."""
     for reason in loaded.damaged:
-        console.print(f"damaged: {reason}", highlight=False, soft_wrap=True, markup=False)
+        tell(console, f"damaged: {reason}")
 
 
 @command("evaluate")
@@ -146,12 +147,12 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     figures = model.figures()
     if figures:
         line = "; ".join(f"{name} {figure:,}" for name, figure in figures.items())
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        tell(console, line)
     longest_right = none_wrong_at(results)
     if values["operands"] is not None:
         at = "none" if longest_right is None else f"{longest_right:,}"
         told = f"largest length up to which no sequence was wrong: {at} ({sequences:,} of each of {len(sets)} sets of operands)"
-        console.print(told, highlight=False, soft_wrap=True, markup=False)
+        tell(console, told)
     if "json" in outputs:
         report = {"run": str(loaded.path), "task": name, "model": raw["model"], "supervision": task.claim}
         report["discrete"], report["figures"] = discrete, figures

@@ -81,8 +81,7 @@ def certificate_of(loaded: Loaded, key: str, given: Invariant | None, tell: Call
     if isinstance(found, Failed):
         tell("multiplying more operands")
         wrong = small(discrete, task, MORE, SECONDS) or drawn(discrete, task, SECONDS)
-    where = " ".join([str(loaded.path), *(f"[{reason}]" for reason in loaded.damaged)])
-    return Certificate(where, task.claim, fingerprint(model), found, wrong)
+    return Certificate(loaded.where, task.claim, fingerprint(model), found, wrong)
 
 
 def checked_alone(ticks: Ticks, given: Invariant) -> Proof | Failed:

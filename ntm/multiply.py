@@ -19,6 +19,7 @@ from ntm.command import command
 from ntm.errors import UserError
 from ntm.evaluate import tell_damaged
 from ntm.models import Model
+from ntm.views.lines import tell
 from tasks import BinaryMul
 from tasks.binary_add import number
 
@@ -83,11 +84,6 @@ def decimal(value: int) -> str:
     """A number's digits; Python refuses to write more than 4,300 at once."""
     high, low = divmod(value, 10**MOST)
     return f"{high}{low:0{MOST}}" if high else str(low)
-
-
-def tell(console: Console, line: str) -> None:
-    """A line as it is, of any length."""
-    console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

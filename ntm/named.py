@@ -47,8 +47,7 @@ def learned(key: str, value: str, loaded: runs.Loaded) -> Named:
     if not isinstance(loaded.model, TableMachine):
         what = f"task {loaded.raw['task']['name']}, model {loaded.raw['model']['name']}"
         raise UserError(f"{key}={value}: a run of {what}; allowed: runs of task turing, model turing, whose table is known")
-    where = " ".join([str(loaded.path), *(f"[{reason}]" for reason in loaded.damaged)])
-    return Named(where, loaded.model.machine, loaded.config.task)  # type: ignore[arg-type]  # a TableMachine has no other task
+    return Named(loaded.where, loaded.model.machine, loaded.config.task)  # type: ignore[arg-type]  # a TableMachine has no other task
 
 
 def compiled(key: str, value: str) -> Named:

@@ -53,6 +53,11 @@ class Loaded(NamedTuple):
     checkpoint: dict[str, Any]  # all that was saved
     damaged: tuple[str, ...] = ()  # what is wrong with the files that this one stands in for, in words
 
+    @property
+    def where(self) -> str:
+        """The file, and what is wrong with those that it stands in for."""
+        return " ".join([str(self.path), *(f"[{reason}]" for reason in self.damaged)])
+
 
 def new_folder(task: str, run_dir: str | None) -> Path:
     """The folder of a new run, made now; a run that is already there is never overwritten. Raises UserError."""

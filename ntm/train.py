@@ -33,6 +33,7 @@ from ntm.training.loops import set_counters
 from ntm.training.module import LitModel, NonFiniteError
 from ntm.training.saving import Saving, score_of, told_once
 from ntm.views.callbacks import Bar, Probe
+from ntm.views.lines import tell
 
 
 def parsed(values: dict[str, Any]) -> Config:
@@ -133,9 +134,9 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             if not over:  # from here on the run can be killed at any moment, and go on with what this command line has changed
                 files.save(folder / runs.LAST, module.checkpoint())
             runs.save_config(folder, plain(config))
-            console.print(summary(config, module, step, folder, loaded), highlight=False, soft_wrap=True, markup=False)
+            tell(console, summary(config, module, step, folder, loaded))
             if over:
-                console.print(how_it_is_over(module), highlight=False, soft_wrap=True, markup=False)
+                tell(console, how_it_is_over(module))
             else:
                 train(config, module, cluster, folder, console)
         except NonFiniteError as error:

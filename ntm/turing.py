@@ -23,6 +23,7 @@ from ntm.models.turing.decisions import Decisions, NotDiscreteError
 from ntm.models.turing.free import record
 from ntm.models.turing.run import Final, Snapshot, run_dense, run_discrete
 from ntm.models.turing.universal import encode_machine
+from ntm.views.lines import tell
 from ntm.views.render import as_png, pictures
 from ntm.views.spacetime import space_time
 from tasks.fields import Natural
@@ -67,7 +68,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         sys.exit(1)
     seconds = time.perf_counter() - start
     for line in summary(found.where, table, final, seconds):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        tell(console, line)
     if "json" in outputs:
         runs.put("json", outputs["json"], (json.dumps(end_of(table, final, seconds), indent=2) + "\n").encode())
     if "png" in outputs:

@@ -45,20 +45,18 @@ def prune(config: Config, model: Model, before: Snapshot, progress: Progress, no
 
     `noise` [B T K] is that of training, for inputs [B T I].
     """
+    if progress.cut_at is not None and progress.error >= config.curriculum.noise_below:
+        return still_missed(config.curriculum, before, progress, progress.cut_at)
+    now_wrong = wrong(config, model)
     if progress.cut_at is not None:
-        still = progress.error >= config.curriculum.noise_below or wrong(config, model) > progress.wrong + SLACK
-        if still and progress.updates - progress.cut_at < config.curriculum.pruning_updates:
-            return progress
-        if still:
-            before.restore()
-            known = before.progress
-            return progress._replace(pruned=True, cut_at=None, error=known.error, noise=known.noise)
+        if now_wrong > progress.wrong + SLACK:
+            return still_missed(config.curriculum, before, progress, progress.cut_at)
         progress = progress._replace(cut=progress.cut + 1, cut_at=None)
     left = [channel for channel in model.channels() if channel.layer.weight[list(channel.rows)].any()]
     if not left:
         return progress._replace(pruned=True)
     before.keep(before.copy(), progress)
-    progress = progress._replace(cut_at=progress.updates, wrong=wrong(config, model))
+    progress = progress._replace(cut_at=progress.updates, wrong=now_wrong)
     batch = config.lesson(progress.stage).batch(config.seed, "train", progress.updates, config.trainer.batch_size)
     batch = batch.to(device_of(model))
     drawn = noise(batch.inputs)
@@ -71,6 +69,15 @@ def prune(config: Config, model: Model, before: Snapshot, progress: Progress, no
 
     cut(min(left, key=loss_without), before.optimizer)
     return progress
+
+
+def still_missed(config: CurriculumConfig, before: Snapshot, progress: Progress, cut_at: int) -> Progress:
+    """Wait on, or, where the time is up, go back to what there was before the cut."""
+    if progress.updates - cut_at < config.pruning_updates:
+        return progress
+    before.restore()
+    known = before.progress
+    return progress._replace(pruned=True, cut_at=None, error=known.error, noise=known.noise)
 
 
 def wrong(config: Config, model: Model) -> int:

@@ -1,4 +1,4 @@
-"""The digits that contents stand for, found from real runs: linear equations, solved exactly."""
+"""The digits that contents stand for, found from words of operands of few bits: linear equations, solved exactly."""
 
 from typing import NamedTuple
 
