@@ -72,6 +72,7 @@ class CurriculumConfig:
     rounding_from: Fraction = 0.0  # how far values are drawn to bits as soon as there is no warm-up any more
     rounding_updates: Natural = 0  # from that to all of it, once noise is in full; 0: never
     pruning_updates: Natural = 0  # in which a channel that is given up must not be missed any more; 0: none is
+    patience_updates: Natural = 0  # without anything new, after which an attempt is given up and begun anew; 0: never
     warmup: WarmupConfig | None = None
 
     @property

@@ -5,6 +5,7 @@ Letters: B batch, T ticks, I inputs, O outputs. Nothing here knows a network. A 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar, NamedTuple, Self
 
@@ -138,6 +139,10 @@ class Task(ABC):
         random = np.random.default_rng([seed, SPLITS.index(split), index])
         drawn = random.integers(shortest, longest + 1, size if self.mixed else 1)
         return self.draw(random, np.broadcast_to(drawn, size).tolist(), split)
+
+    def every(self) -> Iterator[Batch]:
+        """All sequences of some kind, in batches: a run is not over before it is right on each; here none."""
+        return iter(())
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         """Sequences of these lengths, one after another; a task overrides this where it makes all rows at once faster."""

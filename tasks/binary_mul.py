@@ -17,10 +17,12 @@ of a product. Validation and test always score the product alone.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar, Literal, Self
+from itertools import product
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -29,20 +31,24 @@ from tasks.binary_add import bits, number, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
 from tasks.operands import Arithmetic
 
+AT_ONCE = 1024
+"""Pairs of operands of a batch, where every pair is asked for."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class BinaryMul(Arithmetic):
     """Two operands of `lengths` bits each; a batch has one length, for the ticks grow with its square.
 
-    `sweeps` keeps only the first sweeps of every sequence.
+    `sweeps` keeps only the first sweeps of every sequence. A run is over when every pair of up to `every_pair` bits is right, too.
     """
 
-    lengths: Range = (6, 8)
+    lengths: Range = (1, 8)
     val_lengths: Counts = (8, 16, 32)  # what is right at 16 bits may drift at 32
     test_lengths: Counts = (4, 8, 16, 32)
     probe_length: Count = 4
-    supervision: Literal["product", "running_product", "echo"] = "running_product"
+    supervision: Literal["product", "running_product", "echo"] = "product"
     sweeps: Count | None = None
+    every_pair: Annotated[int, Field(ge=0, le=8)] = 6
 
     mixed: ClassVar[bool] = False
 
@@ -85,6 +91,12 @@ class BinaryMul(Arithmetic):
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         length = lengths[0]
         return self.posed([self.pair(random, length) for _ in lengths], length, split)
+
+    def every(self) -> Iterator[Batch]:
+        for length in range(1, self.every_pair + 1):
+            pairs = list(product(range(1 << length), repeat=2))
+            for first in range(0, len(pairs), AT_ONCE):
+                yield self.posed(pairs[first : first + AT_ONCE], length, "val")
 
     def posed(self, pairs: list[tuple[int, int]], length: int, split: str) -> Batch:
         """These pairs of operands, each of at most `length` bits."""

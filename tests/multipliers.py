@@ -52,7 +52,7 @@ def words_of(rows):
     """The words of a command line for a machine of these rows."""
     width = max(int(name[5:]) for row in rows for name in row.adds if name.startswith("value")) + 1
     shape = [f"model.controller.hidden=[{len(rows)}]", f"model.slot_width={width}", "model.controller.register=1"]
-    return ["task=binary_mul", "recipe=binary_mul_tape_product", *shape]
+    return ["task=binary_mul", "model=tape", "recipe=binary_mul_tape_wide", *shape]
 
 
 def model_of(rows, early=False):

@@ -99,7 +99,7 @@ def tiny(monkeypatch):
             (9 + 60 + 4) * 100 + 100 * 4 + 100 * 5 * 26 + 100 * 80 + 160 * 8 + 32 * 20 * (5 + 1 + 3 + 4),
         ),
         # two layers and the register; moves from two flags; writing; the output; memory: two for the write, three seen
-        (["task=binary_mul"], (3 + 18 + 4) * 128 + 128 * 128 + 128 * 4 + 2 * 5 + 128 * 12 + 146 + 24 * 6 * 5),
+        (["task=binary_mul", "model=tape"], (3 + 18 + 4) * 128 + 128 * 128 + 128 * 4 + 2 * 5 + 128 * 12 + 146 + 24 * 6 * 5),
         # two heads, each with a tape of its own
         (
             ["task=binary_mul", "model=tape_pair", "model.controller.hidden=[10]", *APART],

@@ -16,7 +16,7 @@ IMAGES = ["trace", "inputs_targets_outputs_error", "write_weights", "read_weight
 IMAGES += ["memory_after_input", "memory_at_end", "register", "gate_strength_sharpening", "shift"]
 SCALARS = ["train/loss", "train/bit_error", "train/exact", "train/learning_rate", "val/loss", "val/bit_error", "val/exact"]
 SCALARS += ["length/0003", "length/0005", "grad/norm", "grad/clipped", "grad/skipped", "norm/memory"]
-SCALARS += ["curriculum/stage", "curriculum/noise"]
+SCALARS += ["curriculum/stage", "curriculum/noise", "curriculum/attempt"]
 SCALARS += [f"{what}/{head}_weights_head_0" for head in ("read", "write") for what in ("entropy", "sharpness")]
 
 

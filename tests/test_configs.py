@@ -19,7 +19,11 @@ CHOICES = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONFIG
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_builds_and_runs(choice):
-    needed = {"model=turing": ["task=turing"], "recipe=binary_mul_tape_product": ["task=binary_mul"]}
+    needed = {
+        "recipe=binary_mul_tape": ["task=binary_mul"],
+        "model=turing": ["task=turing"],
+        "recipe=binary_mul_tape_wide": ["task=binary_mul"],
+    }
     config = parse(composed(choice, *needed.get(choice, [])))
     model = build(config)
     batch = config.task.batch(0, "train", 0, 2, (2, 2))

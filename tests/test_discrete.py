@@ -101,7 +101,7 @@ def model_of(*words):
 
 
 def test_long_sequences_and_other_rooms_share_decisions(monkeypatch):
-    model, task = model_of("task=binary_mul")
+    model, task = model_of("task=binary_mul", "model=tape")
     inputs = task.batch(0, "test", 0, 1, (8, 8)).inputs
     whole, pieces = model.discrete(), model.discrete()
     expected = whole(inputs, room=40)
@@ -115,7 +115,7 @@ def test_long_sequences_and_other_rooms_share_decisions(monkeypatch):
 
 
 def test_it_goes_on_from_its_state():
-    model, task = model_of("task=binary_mul")
+    model, task = model_of("task=binary_mul", "model=tape")
     for parameter in model.parameters():  # so large that much is written
         torch.nn.init.normal_(parameter, 0, 0.7)
     batch = task.batch(0, "test", 0, 3, (5, 5))
@@ -132,7 +132,7 @@ def test_it_goes_on_from_its_state():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_machine_rounded_in_full_is_its_own_discrete_run(seed):
-    model, task = model_of("task=binary_mul", "model.controller.register=3")
+    model, task = model_of("task=binary_mul", "model=tape", "model.controller.register=3")
     torch.manual_seed(seed)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, 0, 0.7)
@@ -162,14 +162,14 @@ def test_a_machine_rounded_in_full_is_its_own_discrete_run(seed):
     ],
 )
 def test_which_rounded_machines_are(words, its_own):
-    model, _ = model_of("task=binary_mul", *words)
+    model, _ = model_of("task=binary_mul", "model=tape", *words)
     model.round(1)
     assert model.rounded == its_own
 
 
 def test_a_crisp_machine_is_the_same_rounded():
     """Weights so large that nothing is between: the soft run is the rounded one."""
-    model, task = model_of("task=binary_mul")
+    model, task = model_of("task=binary_mul", "model=tape")
     heads = model.cell.access
     with torch.no_grad():
         for layer in (heads.writing, model.cell.controller.feedback):
@@ -199,7 +199,14 @@ def test_the_command(run, tmp_path, capsys):
     assert Path("trace.png").exists()
 
 
-ROUNDED = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
+ROUNDED = [
+    "task=binary_mul",
+    "model=tape",
+    "task.lengths=[2,3]",
+    "task.val_lengths=[3]",
+    "task.test_lengths=[3]",
+    "task.probe_length=2",
+]
 ROUNDED += ["model.slots=12", "curriculum.stages=[]", "curriculum.noise=0", "curriculum.focus=0", "curriculum.rounding_updates=1"]
 ROUNDED += ["curriculum.noise_below=1", "curriculum.noise_above=1", "trainer.batch_size=4", "trainer.val_sequences=4"]
 ROUNDED += ["trainer.val_every=3", "trainer.max_steps=6"]

@@ -12,7 +12,13 @@ from ntm.training.module import LitModel
 from ntm.training.pruning import EVERY, NEVER, cut, due, prune, wrong
 
 WORDS = ["task=binary_mul", "task.lengths=[1,2]", "task.val_lengths=[2,3]", "task.test_lengths=[2]", "task.probe_length=2"]
-WORDS += ["recipe=binary_mul_tape_product", "model.controller.hidden=[12]", "curriculum.stages=[2]", "trainer.batch_size=4"]
+WORDS += [
+    "model=tape",
+    "recipe=binary_mul_tape_wide",
+    "model.controller.hidden=[12]",
+    "curriculum.stages=[2]",
+    "trainer.batch_size=4",
+]
 
 
 def last_stage(module: LitModel, **changed) -> Progress:
@@ -93,21 +99,46 @@ def test_the_channel_that_the_loss_misses_least_goes_first(module):
 
 def test_one_that_is_not_missed_stays_cut_and_the_next_follows(module):
     progress = steps(module, last_stage(module))
-    progress = steps(module, progress._replace(updates=100 + EVERY, wrong=wrong(module.config, module.model)))
-    assert (progress.cut, progress.cut_at, progress.pruned) == (1, 100 + EVERY, False)
+    progress = progress._replace(misses=1, updates=100 + EVERY, wrong=wrong(module.config, module.model))
+    progress = steps(module, progress)
+    assert (progress.cut, progress.cut_at, progress.misses, progress.pruned) == (1, 100 + EVERY, 0, False)
     assert sum(not c.layer.weight[list(c.rows)].any() for c in module.model.channels()) == 2
 
 
-def test_one_that_is_missed_too_long_comes_back_with_weights_moments_noise_and_error(module):
+def test_one_that_is_missed_too_long_comes_back_with_weights_moments_and_error(module):
     before, known = weights(module), last_stage(module)
     progress = steps(module, known)
-    late = progress._replace(updates=100 + EVERY, error=0.3, noise=0.1)
+    late = progress._replace(updates=100 + EVERY, error=0.3)
     assert steps(module, late) == late  # it still has time
     late = late._replace(updates=100 + module.config.curriculum.pruning_updates)
-    ended = steps(module, late)
-    assert (ended.pruned, ended.cut_at, ended.cut) == (True, None, 0)
-    assert (ended.noise, ended.error, ended.updates) == (known.noise, known.error, late.updates)
+    back = steps(module, late)
+    assert (back.missed, back.cut_at, back.cut) == ((progress.trial,), None, 0)
+    assert (back.error, back.updates) == (known.error, late.updates)
     assert all(torch.equal(a, b) for a, b in zip(before, weights(module), strict=True))
+
+
+def test_one_that_was_missed_is_not_tried_again_and_all_others_are(module, monkeypatch):
+    monkeypatch.setattr("ntm.training.pruning.MISSES", 99)
+    progress, tried = last_stage(module), []
+    for _ in module.model.channels():
+        progress = steps(module, progress)
+        tried.append(progress.trial)
+        progress = steps(module, progress._replace(updates=progress.updates + module.config.curriculum.pruning_updates, error=0.3))
+    assert sorted(tried) == sorted(progress.missed) == list(range(10))
+    assert not progress.pruned
+    assert steps(module, progress).pruned
+
+
+def test_two_that_are_missed_one_after_the_other_end_it(module):
+    known = weights(module)
+    limit = module.config.curriculum.pruning_updates
+    first = steps(module, last_stage(module))
+    back = steps(module, first._replace(updates=first.updates + limit, error=0.3))
+    second = steps(module, back)
+    assert (second.trial != first.trial, second.misses, second.pruned) == (True, 1, False)
+    ended = steps(module, second._replace(updates=second.updates + limit, error=0.3))
+    assert (ended.misses, ended.cut, ended.pruned) == (2, 0, True)
+    assert all(torch.equal(a, b) for a, b in zip(known, weights(module), strict=True))
 
 
 def test_longer_sequences_that_went_wrong_are_missed_as_well(module, monkeypatch):
@@ -129,11 +160,13 @@ def test_it_begins_when_noise_is_in_full_and_looks_now_and_then(module):
     assert not due(curriculum, last_stage(module, stage=curriculum.all_stages - 2))
     assert due(curriculum, last_stage(module))
     assert not due(curriculum, last_stage(module, pruned=True))
-    looks = [n for n in range(1, 51) if due(curriculum, last_stage(module, cut_at=100, updates=100 + n, noise=0.5))]
+    looks = [n for n in range(1, 51) if due(curriculum, last_stage(module, cut_at=100, updates=100 + n))]
     assert looks == [20, 40]
 
 
 def test_rounding_waits_until_it_is_over(module):
     curriculum, progress = module.config.curriculum, last_stage(module)
     assert after_last(curriculum, progress).rounding == 0
+    on_trial = progress._replace(cut_at=100, error=0.5)
+    assert after_last(curriculum, on_trial) == on_trial  # nor does noise fall
     assert after_last(curriculum, progress._replace(pruned=True)).rounding > 0

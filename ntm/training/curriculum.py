@@ -7,6 +7,8 @@ last stage noise rises to its full value, and then rounding, while the error sta
 
 The task is learned, and the learning rate begins to decay, when the bit error of a validation, at
 longer lengths too, is at most `learned_below`: a rate that falls earlier freezes rules that hold at trained lengths only.
+
+An attempt that reaches nothing new for `patience_updates` is given up: fresh weights, and all of it from the first stage.
 """
 
 from typing import NamedTuple
@@ -30,8 +32,14 @@ class Progress(NamedTuple):
     rounding: Fraction = 0.0  # how far values are on the way from `rounding_from` to bits
     cut: Natural = 0  # channels given up
     cut_at: Natural | None = None  # update at which one was cut that may still be missed
+    trial: Natural = 0  # index of that channel
+    missed: tuple[Natural, ...] = ()  # indices of those that were missed, and came back
+    misses: Natural = 0  # how many of them one after the other, just now
     wrong: Natural = 0  # longer sequences that were wrong before
     pruned: bool = False  # whether no other channel will be given up
+    given_up: tuple[Natural, ...] = ()  # updates at which attempts before this one were
+    steps: Natural = 0  # most that this attempt has reached at once, see `steps`
+    reached: Natural = 0  # update at which it began, or first had so many
 
 
 def draw_stage(config: CurriculumConfig, seed: int, progress: Progress) -> int:
@@ -45,7 +53,20 @@ def draw_stage(config: CurriculumConfig, seed: int, progress: Progress) -> int:
 
 def after_update(config: CurriculumConfig, progress: Progress, stage: int, error: float, blur: float | None = None) -> Progress:
     """Progress after an update on a batch of `stage` with this bit error, and so blurred heads where a penalty is on them."""
-    progress = progress._replace(updates=progress.updates + 1)
+    p = moved_on(config, progress._replace(updates=progress.updates + 1), stage, error, blur)
+    count = steps(config, p)
+    return p._replace(steps=count, reached=p.updates) if count > p.steps else p
+
+
+def steps(config: CurriculumConfig, progress: Progress) -> int:
+    """How many steps of the way are behind: stages, quarters of the noise, channels that were tried, rounding in full."""
+    tried = progress.cut + len(progress.missed) + progress.pruned
+    quarters = int(4 * progress.noise / config.noise) if config.noise else 0
+    return progress.stage + quarters + tried + (progress.rounding == 1)
+
+
+def moved_on(config: CurriculumConfig, progress: Progress, stage: int, error: float, blur: float | None) -> Progress:
+    """Progress with what a batch of `stage` said."""
     if stage < progress.stage or not np.isfinite(error):
         return progress
     p = progress._replace(batches=progress.batches + 1, error=0.9 * progress.error + 0.1 * error)
@@ -65,8 +86,10 @@ def after_update(config: CurriculumConfig, progress: Progress, stage: int, error
 def after_last(config: CurriculumConfig, progress: Progress) -> Progress:
     """Noise, and after it and all pruning rounding, rise while the error stays low.
 
-    They fall, the latter first, four times as fast when it does not.
+    They fall, the latter first, four times as fast when it does not. While a channel is on trial, noise stays in full.
     """
+    if progress.cut_at is not None:
+        return progress
     sign = 1 if progress.error < config.noise_below else -4 if progress.error > config.noise_above else 0
     noise, rounding = progress.noise, progress.rounding
     pruned = progress.pruned or not config.pruning_updates

@@ -13,6 +13,7 @@ from ntm.errors import UserError
 from ntm.files import NotFiniteError
 from ntm.models import Learned, Shown
 from ntm.training import processes
+from ntm.training.attempts import begin_anew, stuck
 from ntm.training.clipping import Clipped, clip_gradients
 from ntm.training.counters import Counters, Skips, as_plain, check_counters
 from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounding
@@ -117,7 +118,10 @@ class LitModel(L.LightningModule):
         self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error, blurred)
         self.keep(offender)
         skipped = self.skips.in_a_row > 0
-        if not skipped and due(self.config.curriculum, self.progress):
+        if stuck(self.config.curriculum.patience_updates, self.progress):
+            self.progress = begin_anew(self.config, self.model, self.kept.optimizer, self.progress)
+            self.kept.keep(self.kept.copy(), self.progress)
+        elif not skipped and due(self.config.curriculum, self.progress):
             self.progress = prune(self.config, self.model, self.before, self.progress, self.noise)
             self.kept.keep(self.kept.copy(), self.progress)
         if self.progress.updates % self.config.trainer.log_every == 0 or self.progress.updates == 1 or skipped:
@@ -177,6 +181,7 @@ class LitModel(L.LightningModule):
             "curriculum/stage": self.progress.stage,
             "curriculum/noise": self.progress.noise,
             "curriculum/cut": self.progress.cut,
+            "curriculum/attempt": 1 + len(self.progress.given_up),
             "curriculum/rounding": rounding(self.config.curriculum, self.progress),
             "grad/norm": clipped.norm,
             "grad/clipped": clipped.fraction,
@@ -212,13 +217,25 @@ class LitModel(L.LightningModule):
             logger.log_metrics({**means, **by_length}, step=self.progress.updates)
         self.validated = self.progress.updates
         unfinished = not self.progress.rounding and self.config.curriculum.rounding_updates > 0
-        self.selection = error + 1e-3 * loss / (1 + loss) + unfinished  # what is not rounded yet is no candidate
+        unsafe = any(errors) or unfinished or self.wrong_on_any()
+        # What is not rounded yet is no candidate, and what is right on everything always a better one.
+        self.selection = error + 1e-3 * loss / (1 + loss) + unfinished + unsafe
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
-        self.solved_in_a_row = self.solved_in_a_row + 1 if not any(errors) else 0
+        self.solved_in_a_row = 0 if unsafe else self.solved_in_a_row + 1
         if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
             self.progress = self.kept.progress = self.progress._replace(learned_at=self.progress.updates)
         if self.solved:
             self.trainer.should_stop = True
+
+    def wrong_on_any(self) -> bool:
+        """Whether any of all the sequences that the task can name goes wrong, the same in every process."""
+        for batch in self.task.every():
+            there = batch.to(self.device)
+            length = int(batch.ticks.max())
+            logits = self.model.logits(there, self.model.room_for(self.task.room(length)))
+            if self.task.score(logits, there).wrong_sequences:
+                return True
+        return False
 
     @property
     def solved(self) -> bool:

@@ -1,9 +1,10 @@
 """Which channels a machine can do without: they are given up one after the other; what is left is easier to read and to prove.
 
 Once noise is in full, the channel that is missed least is cut: it is 0 from then on. Where the error is low again within
-`curriculum.pruning_updates`, and longer sequences are right as before, it stays cut and the next one follows. The first that
-is missed for longer ends it: weights and moments go back to what they were before. Cutting what is missed least and training
-on is Optimal Brain Damage (LeCun, Denker & Solla 1990), of weights; here of channels, by trial.
+`curriculum.pruning_updates`, and longer sequences are right as before, it stays cut and the next one follows. One that is
+missed for longer comes back, with weights and moments as they were before, and the next one follows. A few in a row that were
+missed end it. Cutting what is missed least and training on is Optimal Brain Damage (LeCun, Denker & Solla 1990), of weights;
+here of channels, by trial.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,9 @@ EVERY = 20
 
 SEQUENCES, SLACK = 32, 3
 """Sequences of each validation length that are looked at; so many more than before may be wrong, by chance."""
+
+MISSES = 2
+"""Channels that are missed, one after the other: no further ones are tried."""
 
 NEVER = -100.0
 """A logit whose sigmoid is 0."""
@@ -51,33 +55,34 @@ def prune(config: Config, model: Model, before: Snapshot, progress: Progress, no
     if progress.cut_at is not None:
         if now_wrong > progress.wrong + SLACK:
             return still_missed(config.curriculum, before, progress, progress.cut_at)
-        progress = progress._replace(cut=progress.cut + 1, cut_at=None)
-    left = [channel for channel in model.channels() if channel.layer.weight[list(channel.rows)].any()]
+        progress = progress._replace(cut=progress.cut + 1, cut_at=None, misses=0)
+    channels = model.channels()
+    left = [i for i, channel in enumerate(channels) if channel.layer.weight[list(channel.rows)].any() and i not in progress.missed]
     if not left:
         return progress._replace(pruned=True)
     before.keep(before.copy(), progress)
-    progress = progress._replace(cut_at=progress.updates, wrong=now_wrong)
     batch = config.lesson(progress.stage).batch(config.seed, "train", progress.updates, config.trainer.batch_size)
     batch = batch.to(device_of(model))
     drawn = noise(batch.inputs)
 
-    def loss_without(channel: Channel) -> float:
-        cut(channel, before.optimizer)
+    def loss_without(index: int) -> float:
+        cut(channels[index], before.optimizer)
         loss = model.learn(config.task, batch, config.trainer.mean_over, drawn).loss.item()
         before.restore()
         return loss
 
-    cut(min(left, key=loss_without), before.optimizer)
-    return progress
+    least = min(left, key=loss_without)
+    cut(channels[least], before.optimizer)
+    return progress._replace(cut_at=progress.updates, trial=least, wrong=now_wrong)
 
 
 def still_missed(config: CurriculumConfig, before: Snapshot, progress: Progress, cut_at: int) -> Progress:
-    """Wait on, or, where the time is up, go back to what there was before the cut."""
+    """Wait on, or, where the time is up, go back to what there was before the cut, and try that channel no more."""
     if progress.updates - cut_at < config.pruning_updates:
         return progress
     before.restore()
-    known = before.progress
-    return progress._replace(pruned=True, cut_at=None, error=known.error, noise=known.noise)
+    missed, misses = (*progress.missed, progress.trial), progress.misses + 1
+    return progress._replace(missed=missed, misses=misses, pruned=misses == MISSES, cut_at=None, error=before.progress.error)
 
 
 def wrong(config: Config, model: Model) -> int:

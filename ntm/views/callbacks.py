@@ -32,7 +32,7 @@ class Probe(L.Callback):
                 "bit error": ["Multiline", ["train/bit_error", "val/bit_error"]],
                 "exact sequences": ["Multiline", ["train/exact", "val/exact"]],
                 "bit error by length": ["Multiline", lengths],
-                "curriculum": ["Multiline", ["curriculum/stage", "curriculum/noise"]],
+                "curriculum": ["Multiline", ["curriculum/stage", "curriculum/noise", "curriculum/attempt"]],
             },
             "memory": {
                 "entropy of weightings, bits": ["Multiline", ["entropy/.*"]],
@@ -126,14 +126,21 @@ class Bar(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: LitModel) -> None:
         """Start at the update that a resumed run has reached."""
         self.started, self.first = time.monotonic(), module.progress.updates
+        self.given_up = len(module.progress.given_up)
         self.line = self.bar.add_task("training", total=trainer.max_steps, completed=self.first, figures="")
         self.bar.start()
 
     def on_train_batch_end(self, trainer: L.Trainer, module: LitModel, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move on."""
-        config, updates = module.config, module.progress.updates
+        config, updates, given_up = module.config, module.progress.updates, module.progress.given_up
+        if len(given_up) > self.given_up:
+            self.given_up = len(given_up)
+            patience = config.curriculum.patience_updates
+            told = f"attempt {self.given_up} given up after update {updates}: nothing new for {patience} updates; begun anew"
+            self.console.print(told, highlight=False, soft_wrap=True)
         if updates % min(config.trainer.log_every, config.trainer.val_every) == 0:
             stage = config.curriculum.told(module.progress.stage)
+            stage += f", attempt {1 + self.given_up}" if config.curriculum.patience_updates else ""
             self.figures = f"loss {outputs['loss'].item():.3f} bit error {outputs['error']:.2%} {stage}".rstrip()
             self.bar.update(self.line, completed=updates, figures=f"{self.figures} {solved(module)}")
 
