@@ -25,7 +25,6 @@ from ntm.command import command
 from ntm.config import Config, build, name_of, parse, plain
 from ntm.errors import UserError
 from ntm.evaluate import evaluate, rows_of, table, tell_damaged
-from ntm.models.base import EAGER
 from ntm.resuming import resumed
 from ntm.training import processes
 from ntm.training.data import TaskData
@@ -118,7 +117,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         torch.set_num_threads(config.trainer.threads)
         module = LitModel(config)
         rows = -(-config.trainer.batch_size // config.trainer.processes)
-        step = module.model.prepare(rows) if device_of(config) == "cpu" else EAGER
+        step = module.model.prepare(rows, device_of(config) == "gpu")
         over = loaded is not None and take_up(module, loaded, overrides)
         if not first:
             follow(config, module, cluster, over)

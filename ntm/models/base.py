@@ -121,8 +121,8 @@ class Model(nn.Module, ABC):
         """Take the step that `trainer.backend` asks for, auto, eager or fused; raises UserError where there is no such step."""
         only_eager(backend)
 
-    def prepare(self, rows: int) -> str:
-        """Make the step ready that was asked for, for batches of so many rows, and say which one it is.
+    def prepare(self, rows: int, gpu: bool = False) -> str:
+        """Make the step ready that was asked for, for batches of so many rows, there or on a GPU, and say which one it is.
 
         Raises UserError where it cannot be had here.
         """

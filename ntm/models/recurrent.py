@@ -59,7 +59,7 @@ class Cell(nn.Module, ABC):
         """See `Model.use`."""
         only_eager(backend)
 
-    def prepare(self, rows: int) -> str:
+    def prepare(self, rows: int, gpu: bool = False) -> str:
         """See `Model.prepare`."""
         return EAGER
 
@@ -199,8 +199,8 @@ class Recurrent(Model):
     def use(self, backend: str) -> None:
         self.cell.use(backend)
 
-    def prepare(self, rows: int) -> str:
-        return self.cell.prepare(rows)
+    def prepare(self, rows: int, gpu: bool = False) -> str:
+        return self.cell.prepare(rows, gpu)
 
     def round(self, rounding: float) -> None:
         self.cell.round(rounding)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ntm.errors import UserError
 from ntm.models.base import EAGER, Channel, Model, Signal, only_eager
+from ntm.models.machine import captured
 from ntm.models.machine.access import Access
 from ntm.models.machine.controllers import LSTM, FeedForward
 from ntm.models.machine.discrete import Discrete
@@ -70,9 +71,11 @@ class Machine(Cell):
             backend = "eager"
         self.backend = backend
 
-    def prepare(self, rows: int) -> str:
+    def prepare(self, rows: int, gpu: bool = False) -> str:
         if self.backend == "eager":
             return EAGER
+        if gpu:
+            return captured.TOLD
         try:
             return library.load(whole.kind_of(rows, torch.float32)).told
         except library.NoLibraryError as error:
@@ -86,7 +89,9 @@ class Machine(Cell):
         return f"{EAGER} ({error})"
 
     def whole(self, output, inputs, ticks, state, noise, blur=False) -> tuple | None:
-        """By the fused step, where it can be had and nothing looks into the loop."""
+        """By the fused step, or captured on a GPU, where it can be had and nothing looks into the loop."""
+        if self.backend == "auto" and inputs.is_cuda:
+            return captured.run(self, output, inputs, state, noise, blur)
         if self.backend == "eager" or not whole.plain(self, output, inputs, state, noise):
             return None
         try:

@@ -60,7 +60,7 @@ class TapeHeads(Access):
 
     def parameters_of(self, hidden: Tensor, x: Tensor, noise: Tensor | None) -> HeadParameters:
         """Named parameters from hidden [B C] and inputs [B I]; `noise` [B 2HM] is added to what is written."""
-        source = hidden if self.control is None else x[:, self.control]
+        source = hidden if self.control is None else torch.stack([x[:, channel] for channel in self.control], dim=-1)
         raw = clip(self.addressing(source)).unflatten(-1, (self.heads, -1))
         gate, sharpening, shift = raw.split([1, 1, self.shift_width], dim=-1)
         written = clip(self.writing(hidden))

@@ -48,6 +48,10 @@ class Arrays(ctypes.Structure):
     ]
 
 
+Loop = Callable[..., tuple[Tensor, ...]]
+"""A run by the loop: from what `Step` takes to what it makes."""
+
+
 class Call(NamedTuple):
     """What a run is of."""
 
@@ -55,7 +59,7 @@ class Call(NamedTuple):
     lanes: str  # of library.LANES
     kept: int  # numbers that are kept for a way back; 0: there is none
     states: int  # parts of the state
-    loop: Callable[..., tuple[Tensor, ...]]  # the same by the loop: from what `Step` takes to what it makes
+    loop: Loop  # the same by the loop
 
 
 def at(tensors: Sequence[Tensor | None]) -> Any:
@@ -94,7 +98,7 @@ class Step(torch.autograd.Function):
         call, (x, noise, home, kept, *rest) = ctx.call, ctx.saved_tensors
         kept = kept if kept.data_ptr() % ALIGNED == 0 else kept.clone()  # a hook may have had it elsewhere meanwhile
         if torch.is_grad_enabled():
-            return None, *differentiable(call, (x, noise, home, *rest), (dsaid, *dlast))
+            return None, *differentiable(call.loop, (x, noise, home, *rest), (dsaid, *dlast))
         first, weights = rest[: call.states], rest[call.states :]
         needs = ctx.needs_input_grad[1:]  # x, noise, home, ...
         dlast = tuple(None if d is None else d.contiguous() for d in dlast)
@@ -111,10 +115,10 @@ class Step(torch.autograd.Function):
         return None, dx, None, dhome, *dfirst, *parts
 
 
-def differentiable(call: Call, taken: Sequence[Tensor | None], gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+def differentiable(loop: Loop, taken: Sequence[Tensor | None], gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
     """Gradients that have a derivative themselves (`create_graph`): the loop's."""
     inputs = [None if t is None else t.view_as(t) for t in taken]  # one tensor may be taken twice: home, and where heads are
-    pairs = [(made, d) for made, d in zip(call.loop(*inputs), gradients, strict=True) if d is not None and made.requires_grad]
+    pairs = [(made, d) for made, d in zip(loop(*inputs), gradients, strict=True) if d is not None and made.requires_grad]
     made, given = zip(*pairs, strict=True)
     wanted = [t for t in inputs if t is not None and t.requires_grad]
     found = iter(torch.autograd.grad(made, wanted, given, create_graph=True, allow_unused=True))

@@ -14,6 +14,7 @@ from torch.nn.modules.module import _has_any_global_hook as has_global_hooks
 
 from ntm.models.machine.access import Access, HeadsState
 from ntm.models.machine.controllers import LSTM, FeedForward, LSTMState, RegisterState
+from ntm.models.machine.fused import step
 from ntm.models.machine.fused.library import USUAL, NoLibraryError, load
 from ntm.models.machine.fused.step import MOST_KEPT, Call, Sizes, Step, counts, kept_numbers
 from ntm.models.machine.ntm_heads import NTMHeads
@@ -38,10 +39,10 @@ def known(controller: nn.Module, access: Access) -> bool:
     return type(controller) in (FeedForward, LSTM) and type(access) in (NTMHeads, TapeHeads)
 
 
-def plain(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: Tensor | None) -> bool:
+def plain(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: Tensor | None, device: str = "cpu") -> bool:
     """Whether nothing asks for what only the loop has: other devices or numbers, tracing, transforms, hooks, autocast, layers of
     somebody else's, or shapes that it refuses."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled(device):
         return False
     if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or forward_ad._current_level >= 0:
         return False
@@ -54,7 +55,7 @@ def plain(machine: Any, output: nn.Linear | None, x: Tensor, state: Any, noise: 
         return False
     tensors = [x, *([] if noise is None else [noise]), state[1].home, *parts_of(*state)]
     tensors += weights_of(machine.controller, machine.access, output)
-    if not all(type(t) in (Tensor, nn.Parameter) and t.device.type == "cpu" and t.dtype == x.dtype for t in tensors):
+    if not all(type(t) in (Tensor, nn.Parameter) and t.device.type == device and t.dtype == x.dtype for t in tensors):
         return False
     if x.dtype not in CHUNKS or x.dim() != 3 or x.numel() == 0 or (noise is not None and noise.requires_grad):
         return False
@@ -208,14 +209,23 @@ def run(
             sizes.segment = math.isqrt(x.shape[1] - 1) + 1
             kept = kept_numbers(lanes, sizes)
 
-    def made(parts: Sequence[Tensor], home: Tensor) -> tuple:
-        *of_controller, memory, where, reads = parts
-        return type(state)(type(state[0])(*of_controller), HeadsState(memory, where, home), reads)
+    said, *last = Step.apply(Call(sizes, lanes, kept, len(first), loop_of(machine, output, blur, state)), *taken)
+    return said, rebuilt(state, last, heads.home)
+
+
+def rebuilt(state: Any, parts: Sequence[Tensor], home: Tensor) -> Any:
+    """A state like this one, of such parts."""
+    *of_controller, memory, where, reads = parts
+    return type(state)(type(state[0])(*of_controller), HeadsState(memory, where, home), reads)
+
+
+def loop_of(machine: Any, output: nn.Linear | None, blur: bool, state: Any) -> step.Loop:
+    """The loop, from what `Step` takes to what it makes, with states like this one."""
+    count = len(parts_of(*state))
 
     def loop(x: Tensor, noise: Tensor | None, home: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         whole = Loop(machine, output, blur)
-        named = dict(zip(whole.names, rest[len(first) :], strict=True))
-        return torch.func.functional_call(whole, named, (x, noise, made(rest[: len(first)], home)))
+        named = dict(zip(whole.names, rest[count:], strict=True))
+        return torch.func.functional_call(whole, named, (x, noise, rebuilt(state, rest[:count], home)))
 
-    said, *last = Step.apply(Call(sizes, lanes, kept, len(first), loop), *taken)
-    return said, made(last, heads.home)
+    return loop
