@@ -94,7 +94,7 @@ class BinaryMul(Arithmetic):
 
     def every(self) -> Iterator[Batch]:
         for length in range(1, self.every_pair + 1):
-            pairs = list(product(range(1 << length), repeat=2))
+            pairs = list(product(range(1 << length), range(1 << length)))
             for first in range(0, len(pairs), AT_ONCE):
                 yield self.posed(pairs[first : first + AT_ONCE], length, "val")
 

@@ -99,9 +99,9 @@ def test_the_channel_that_the_loss_misses_least_goes_first(module):
 
 def test_one_that_is_not_missed_stays_cut_and_the_next_follows(module):
     progress = steps(module, last_stage(module))
-    progress = progress._replace(misses=1, updates=100 + EVERY, wrong=wrong(module.config, module.model))
+    progress = progress._replace(updates=100 + EVERY, wrong=wrong(module.config, module.model))
     progress = steps(module, progress)
-    assert (progress.cut, progress.cut_at, progress.misses, progress.pruned) == (1, 100 + EVERY, 0, False)
+    assert (progress.cut, progress.cut_at, progress.pruned) == (1, 100 + EVERY, False)
     assert sum(not c.layer.weight[list(c.rows)].any() for c in module.model.channels()) == 2
 
 
@@ -117,8 +117,7 @@ def test_one_that_is_missed_too_long_comes_back_with_weights_moments_and_error(m
     assert all(torch.equal(a, b) for a, b in zip(before, weights(module), strict=True))
 
 
-def test_one_that_was_missed_is_not_tried_again_and_all_others_are(module, monkeypatch):
-    monkeypatch.setattr("ntm.training.pruning.MISSES", 99)
+def test_one_that_was_missed_is_not_tried_again_and_all_others_are(module):
     progress, tried = last_stage(module), []
     for _ in module.model.channels():
         progress = steps(module, progress)
@@ -127,18 +126,6 @@ def test_one_that_was_missed_is_not_tried_again_and_all_others_are(module, monke
     assert sorted(tried) == sorted(progress.missed) == list(range(10))
     assert not progress.pruned
     assert steps(module, progress).pruned
-
-
-def test_two_that_are_missed_one_after_the_other_end_it(module):
-    known = weights(module)
-    limit = module.config.curriculum.pruning_updates
-    first = steps(module, last_stage(module))
-    back = steps(module, first._replace(updates=first.updates + limit, error=0.3))
-    second = steps(module, back)
-    assert (second.trial != first.trial, second.misses, second.pruned) == (True, 1, False)
-    ended = steps(module, second._replace(updates=second.updates + limit, error=0.3))
-    assert (ended.misses, ended.cut, ended.pruned) == (2, 0, True)
-    assert all(torch.equal(a, b) for a, b in zip(known, weights(module), strict=True))
 
 
 def test_longer_sequences_that_went_wrong_are_missed_as_well(module, monkeypatch):

@@ -34,7 +34,6 @@ class Progress(NamedTuple):
     cut_at: Natural | None = None  # update at which one was cut that may still be missed
     trial: Natural = 0  # index of that channel
     missed: tuple[Natural, ...] = ()  # indices of those that were missed, and came back
-    misses: Natural = 0  # how many of them one after the other, just now
     wrong: Natural = 0  # longer sequences that were wrong before
     pruned: bool = False  # whether no other channel will be given up
     given_up: tuple[Natural, ...] = ()  # updates at which attempts before this one were

@@ -2,9 +2,9 @@
 
 Once noise is in full, the channel that is missed least is cut: it is 0 from then on. Where the error is low again within
 `curriculum.pruning_updates`, and longer sequences are right as before, it stays cut and the next one follows. One that is
-missed for longer comes back, with weights and moments as they were before, and the next one follows. A few in a row that were
-missed end it. Cutting what is missed least and training on is Optimal Brain Damage (LeCun, Denker & Solla 1990), of weights;
-here of channels, by trial.
+missed for longer comes back, with weights and moments as they were before, and the next one follows, until each was tried.
+Cutting what is missed least and training on is Optimal Brain Damage (LeCun, Denker & Solla 1990), of weights; here of channels,
+by trial.
 """
 
 from collections.abc import Callable
@@ -25,9 +25,6 @@ EVERY = 20
 
 SEQUENCES, SLACK = 32, 3
 """Sequences of each validation length that are looked at; so many more than before may be wrong, by chance."""
-
-MISSES = 2
-"""Channels that are missed, one after the other: no further ones are tried."""
 
 NEVER = -100.0
 """A logit whose sigmoid is 0."""
@@ -55,7 +52,7 @@ def prune(config: Config, model: Model, before: Snapshot, progress: Progress, no
     if progress.cut_at is not None:
         if now_wrong > progress.wrong + SLACK:
             return still_missed(config.curriculum, before, progress, progress.cut_at)
-        progress = progress._replace(cut=progress.cut + 1, cut_at=None, misses=0)
+        progress = progress._replace(cut=progress.cut + 1, cut_at=None)
     channels = model.channels()
     left = [i for i, channel in enumerate(channels) if channel.layer.weight[list(channel.rows)].any() and i not in progress.missed]
     if not left:
@@ -81,8 +78,7 @@ def still_missed(config: CurriculumConfig, before: Snapshot, progress: Progress,
     if progress.updates - cut_at < config.pruning_updates:
         return progress
     before.restore()
-    missed, misses = (*progress.missed, progress.trial), progress.misses + 1
-    return progress._replace(missed=missed, misses=misses, pruned=misses == MISSES, cut_at=None, error=before.progress.error)
+    return progress._replace(missed=(*progress.missed, progress.trial), cut_at=None, error=before.progress.error)
 
 
 def wrong(config: Config, model: Model) -> int:
