@@ -1,4 +1,4 @@
-"""python -m ntm.multiply run=<run> a=<decimal> b=<decimal>: the product that a learned machine computes, of any size."""
+"""python -m ntm.multiply run=<run> a=<decimal> b=<decimal> [png=slide.png]: what a learned machine multiplies, of any size."""
 
 from ntm import ends
 
@@ -6,6 +6,7 @@ if __name__ == "__main__":
     ends.leave_at_once("multiply")  # the imports below take seconds
 
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,10 +17,15 @@ from rich.text import Text
 
 from ntm import runs
 from ntm.command import command
+from ntm.config import Config
 from ntm.errors import UserError
 from ntm.evaluate import tell_damaged
 from ntm.models import Model
+from ntm.models.recurrent import Recurrent
 from ntm.views.lines import tell
+from ntm.views.render import as_png
+from ntm.views.slide import slide
+from ntm.views.sweeps import drawable, sheet_of
 from tasks import BinaryMul
 from tasks.binary_add import number
 
@@ -28,6 +34,12 @@ MOST = 4_000
 
 PIECE = 1 << 16
 """Ticks that are run before the bar moves; their inputs are all that is held of them."""
+
+DRAWN = 12
+"""Bits of the operands of a picture."""
+
+SHOWN = {"product": "products", "running_product": "products bit by bit, with running sums", "echo": "echoes of a number"}
+"""What the loss has seen, by the task's `supervision`."""
 
 
 def factor(key: str, value: Any) -> int:
@@ -42,11 +54,15 @@ def factor(key: str, value: Any) -> int:
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, then let the machine multiply, each of its decisions looked up."""
     a, b = factor("a", values["a"]), factor("b", values["b"])
+    length = max(a.bit_length(), b.bit_length(), 1)
+    png = None if values["png"] is None else to_draw(values["png"], length)
     loaded = runs.read("run", runs.find("run", str(values["run"]), prefer=runs.BEST))
     task = loaded.config.task
     if not isinstance(task, BinaryMul):
         raise UserError(f"run={values['run']}: a run of another task; allowed: runs of task=binary_mul")
-    length = max(a.bit_length(), b.bit_length(), 1)
+    if png is not None and not drawable(loaded.model):
+        what = "it did not end rounded, or has not one tape head"
+        raise UserError(f"png={png}: run={values['run']} cannot be drawn: {what}; allowed: null")
     torch.set_num_threads(loaded.config.trainer.threads)
     console, begun = Console(), time.perf_counter()
     tell_damaged(console, loaded)
@@ -55,6 +71,24 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     tell(console, f"{decimal(a)} x {decimal(b)} = {decimal(product)}")
     verdict = "right" if product == a * b else f"wrong: it is {decimal(a * b)}"
     tell(console, f"{verdict}; {length:,} bits, {ticks:,} ticks, {seconds:.1f} s")
+    if png is not None:
+        assert isinstance(loaded.model, Recurrent)
+        weights = sum(parameter.numel() for parameter in loaded.model.parameters())
+        runs.put("png", png, as_png(slide(sheet_of(loaded.model, task, a, b, length), weights, taught(loaded.config))))
+
+
+def to_draw(value: Any, length: int) -> Path:
+    """The file of a picture of operands of so many bits; raises UserError."""
+    if length > DRAWN:
+        raise UserError(f"png={value}: a and b have up to {length:,} bits; allowed: at most {DRAWN} in a picture")
+    return runs.writable("png", value)
+
+
+def taught(config: Config) -> str:
+    """What a run was shown, in the order of its stages."""
+    lessons = [task for stage in range(config.curriculum.all_stages) if isinstance(task := config.lesson(stage), BinaryMul)]
+    kinds = ", then ".join(SHOWN[claim] for claim in dict.fromkeys(lesson.claim for lesson in lessons))
+    return f"{kinds}, of at most {max(lesson.lengths[1] for lesson in lessons)} bits"
 
 
 def multiplied(model: Model, task: BinaryMul, a: int, b: int, length: int, console: Console) -> int:
