@@ -140,8 +140,8 @@ class Task(ABC):
         drawn = random.integers(shortest, longest + 1, size if self.mixed else 1)
         return self.draw(random, np.broadcast_to(drawn, size).tolist(), split)
 
-    def every(self) -> Iterator[Batch]:
-        """All sequences of some kind, in batches: a run is not over before it is right on each; here none."""
+    def every(self) -> Iterator[tuple[int, Batch]]:
+        """All sequences of some kind, in batches with their length: a run is not over before it is right on each; here none."""
         return iter(())
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:

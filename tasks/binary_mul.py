@@ -92,11 +92,11 @@ class BinaryMul(Arithmetic):
         length = lengths[0]
         return self.posed([self.pair(random, length) for _ in lengths], length, split)
 
-    def every(self) -> Iterator[Batch]:
+    def every(self) -> Iterator[tuple[int, Batch]]:
         for length in range(1, self.every_pair + 1):
             pairs = list(product(range(1 << length), range(1 << length)))
             for first in range(0, len(pairs), AT_ONCE):
-                yield self.posed(pairs[first : first + AT_ONCE], length, "val")
+                yield length, self.posed(pairs[first : first + AT_ONCE], length, "val")
 
     def posed(self, pairs: list[tuple[int, int]], length: int, split: str) -> Batch:
         """These pairs of operands, each of at most `length` bits."""

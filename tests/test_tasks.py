@@ -1,7 +1,6 @@
 """Every task: pure, masked, in range, checked by an oracle of its own, and readable."""
 
 import hashlib
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -303,16 +302,3 @@ def test_a_wrong_field_is_refused(build, fields):
 @every_task
 def test_room_grows_with_length_and_is_never_less_than_one(task):
     assert 1 <= task.room(1) <= task.room(100)
-
-
-def test_every_pair_is_every_pair_of_every_length_once():
-    task = BinaryMul(every_pair=3)
-    lines = {task.show(b.inputs[i], b.targets[i]) for b in task.every() for i in range(len(b.ticks))}
-    wanted = {
-        f"{a:0{n}b} x {b:0{n}b} = {a * b:0{2 * n}b} ok" for n in (1, 2, 3) for a, b in itertools.product(range(1 << n), repeat=2)
-    }
-    assert lines == wanted
-    assert sum(len(b.ticks) for b in task.every()) == len(wanted) == 84
-    assert sum(len(b.ticks) for b in BinaryMul(every_pair=6).every()) == 5460
-    assert not list(BinaryMul(every_pair=0).every())
-    assert not list(Copy().every())

@@ -15,9 +15,8 @@ from ntm.recipe import CurriculumConfig, WarmupConfig
 from ntm.training.clipping import clip_gradients
 from ntm.training.curriculum import Progress, after_update, draw_stage, finished, focus, in_use, learning_rate, rates
 from ntm.training.data import Draw
-from ntm.training.module import LitModel, Tally
+from ntm.training.module import LitModel
 from ntm.training.optimizers import GravesRMSprop
-from tasks import Score
 from tasks.losses import BIT_LOSSES, masked_bits
 
 LOSS = torch.tensor(1.0)
@@ -276,45 +275,3 @@ def test_parameters_have_the_same_place_in_every_process(lit):
     names = {id(p): name for name, p in lit.named_parameters()}
     moving = ["model.cell.access.addressing.weight", "model.cell.access.addressing.bias"]
     assert [names[id(p)] for p in places] == [n for n in names.values() if n not in moving] + moving
-
-
-WRONG_AT_LAST = ["task=binary_mul", "task.val_lengths=[2]", "task.test_lengths=[2]", "task.every_pair=2", "trainer.val_sequences=2"]
-
-
-class Clock:
-    """What of Lightning's trainer a validation needs."""
-
-    should_stop, loggers = False, ()
-
-
-@pytest.mark.parametrize("wrong", [False, True])
-def test_what_is_wrong_on_one_of_all_pairs_is_neither_solved_nor_best(wrong, monkeypatch):
-    lit = LitModel(parse(composed(*WRONG_AT_LAST, "trainer.val_patience=1", "trainer.stop_when_solved=true")))
-    lit.trainer = Clock()
-    lit.progress = Progress(updates=100, stage=lit.config.curriculum.all_stages - 1, noise=2.0, rounding=1.0, pruned=True)
-    seen = []
-
-    def logits(batch, room):
-        seen.append(len(batch.ticks))
-        said = batch.targets * 2 - 1
-        return -said if wrong and len(seen) == 2 else said  # the second batch of all pairs
-
-    monkeypatch.setattr(lit.model, "logits", logits)
-    lit.tallies = [Tally(2, 0.25, Score(torch.zeros(2), torch.full((2,), 4)))]
-    lit.on_validation_epoch_end()
-    assert seen == [4, 16]  # pairs of one bit, of two bits
-    assert (lit.solved, lit.solved_in_a_row, lit.trainer.should_stop) == (not wrong, int(not wrong), not wrong)
-    assert lit.selection == pytest.approx(1e-3 * 0.2 + wrong)
-    assert lit.solved_length == 2
-
-
-def test_all_pairs_are_asked_for_only_where_nothing_else_is_wrong(monkeypatch):
-    lit = LitModel(parse(composed(*WRONG_AT_LAST)))
-    lit.trainer = Clock()
-    monkeypatch.setattr(lit.model, "logits", lambda batch, room: pytest.fail("asked for"))
-    for errors, rounding in ((1, 1.0), (0, 0.0)):
-        lit.progress = Progress(updates=100, stage=lit.config.curriculum.all_stages - 1, noise=2.0, rounding=rounding)
-        lit.tallies = [Tally(2, 0.25, Score(torch.tensor([errors, 0]), torch.full((2,), 4)))]
-        lit.on_validation_epoch_end()
-        assert lit.solved_in_a_row == 0
-        assert lit.selection > 1

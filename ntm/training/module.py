@@ -19,6 +19,7 @@ from ntm.training.counters import Counters, Skips, as_plain, check_counters
 from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounding
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
+from ntm.training.exhaustive import wrong_on_any
 from ntm.training.optimizers import OPTIMIZERS, check_moments
 from ntm.training.pruning import due, prune
 from ntm.training.snapshot import Snapshot, miscounted, spoilt
@@ -217,7 +218,7 @@ class LitModel(L.LightningModule):
             logger.log_metrics({**means, **by_length}, step=self.progress.updates)
         self.validated = self.progress.updates
         unfinished = not self.progress.rounding and self.config.curriculum.rounding_updates > 0
-        unsafe = any(errors) or unfinished or self.wrong_on_any()
+        unsafe = any(errors) or unfinished or wrong_on_any(self.task, self.model)
         # What is not rounded yet is no candidate, and what is right on everything always a better one.
         self.selection = error + 1e-3 * loss / (1 + loss) + unfinished + unsafe
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)
@@ -226,16 +227,6 @@ class LitModel(L.LightningModule):
             self.progress = self.kept.progress = self.progress._replace(learned_at=self.progress.updates)
         if self.solved:
             self.trainer.should_stop = True
-
-    def wrong_on_any(self) -> bool:
-        """Whether any of all the sequences that the task can name goes wrong, the same in every process."""
-        for batch in self.task.every():
-            there = batch.to(self.device)
-            length = int(batch.ticks.max())
-            logits = self.model.logits(there, self.model.room_for(self.task.room(length)))
-            if self.task.score(logits, there).wrong_sequences:
-                return True
-        return False
 
     @property
     def solved(self) -> bool:
