@@ -58,10 +58,10 @@ def after_update(config: CurriculumConfig, progress: Progress, stage: int, error
 
 
 def steps(config: CurriculumConfig, progress: Progress) -> int:
-    """How many steps of the way are behind: stages, quarters of the noise, channels that were tried, rounding in full."""
+    """How many steps of the way are behind: stages, quarters of noise and of rounding, channels that were tried."""
     tried = progress.cut + len(progress.missed) + progress.pruned
     quarters = int(4 * progress.noise / config.noise) if config.noise else 0
-    return progress.stage + quarters + tried + (progress.rounding == 1)
+    return progress.stage + quarters + tried + int(4 * progress.rounding)
 
 
 def moved_on(config: CurriculumConfig, progress: Progress, stage: int, error: float, blur: float | None) -> Progress:
