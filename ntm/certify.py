@@ -33,6 +33,7 @@ from ntm.named import Named, compiled, learned, saved, table_of
 from ntm.proofs.extract import as_yaml, extract
 from ntm.proofs.formulas import as_text, logic_of, minimise
 from ntm.proofs.margins import bounds
+from ntm.proofs.multiplier.attempts import Proof
 from ntm.proofs.product import Found, TooManyError, search_any
 from ntm.proofs.verilog import simulate, simulator, write_verilog
 from ntm.proofs.witness import Parting, shortest_word
@@ -67,7 +68,7 @@ def certify_table(values: dict[str, Any], key: str, loaded: runs.Loaded | None) 
     check_reference(named.task.table, reference, values["reference"])
     if asked == "declared" and named.task.table.input is None:
         raise UserError("inputs=declared: this table declares no words (its key input); allowed: any, auto")
-    folder = None if values["export"] is None else runs.take("export", Path(str(values["export"])), "a new folder")
+    folder = folder_of(values)
 
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
@@ -89,16 +90,23 @@ def certify_table(values: dict[str, Any], key: str, loaded: runs.Loaded | None) 
 def certify_multiplier(values: dict[str, Any], key: str, loaded: runs.Loaded | None) -> None:
     """Search, check, and tell the verdict about a machine that learned to multiply; the exit code says which."""
     assert loaded is not None
-    for name, allowed in (("reference", None), ("inputs", "auto"), ("export", None)):
+    for name, allowed in (("reference", None), ("inputs", "auto")):
         refuse(values, name, allowed, "of task binary_mul")
     output = None if values["json"] is None else runs.writable("json", values["json"])
     given = None if values["invariant"] is None else multiplier.read_invariant("invariant", values["invariant"])
+    multiplier.check_kind(loaded, key)
+    folder = folder_of(values)
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
     with console.status("searching") as status:
-        certificate = multiplier.certificate_of(loaded, key, given, status.update)
+        certificate = multiplier.certificate_of(loaded, given, status.update)
     for line in [*multiplier.tell(certificate), f"time          {time.perf_counter() - start:.1f} s"]:
         console.print(escape(line))
+    if folder is not None and isinstance(certificate.found, Proof) and certificate.cell is not None:
+        console.print(escape(multiplier.export(folder, certificate.found, certificate.cell)))
+    elif folder is not None:
+        folder.rmdir()
+        console.print("exported      nothing: it is not proved right")
     if output is not None:
         runs.put("json", output, (json.dumps(multiplier.as_json(certificate)) + "\n").encode())
     leave(certificate.verdict)
@@ -109,6 +117,11 @@ PATHS: dict[type[Task], Callable[[dict[str, Any], str, runs.Loaded | None], None
     BinaryMul: certify_multiplier,
 }
 """How a run of each task is certified; a table is certified as task turing."""
+
+
+def folder_of(values: dict[str, Any]) -> Path | None:
+    """The new folder that export= names."""
+    return None if values["export"] is None else runs.take("export", Path(str(values["export"])), "a new folder")
 
 
 def refuse(values: dict[str, Any], key: str, allowed: Any, what: str) -> None:

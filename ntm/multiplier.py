@@ -1,6 +1,7 @@
 """Certificates of learned multipliers: right for all n, a and b, or wrong operands, or neither; for people and as JSON."""
 
 import json
+import random
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,15 @@ from ntm.certificate import fingerprint
 from ntm.errors import UserError
 from ntm.models.recurrent import Recurrent
 from ntm.proofs.multiplier import invariant as invariants
+from ntm.proofs.multiplier.adder import adder, adds_of
 from ntm.proofs.multiplier.attempts import Failed, Proof, proof_of, prove
+from ntm.proofs.multiplier.cell import Cell, cell_of
+from ntm.proofs.multiplier.cell import as_json as cell_as_json
+from ntm.proofs.multiplier.hardware import BITS, simulate, write_verilog
 from ntm.proofs.multiplier.invariant import NONE, Invariant, bits_of
 from ntm.proofs.multiplier.operands import Wrong, drawn, small
 from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
+from ntm.proofs.verilog import simulator
 from ntm.runs import Loaded
 from tasks import BinaryMul
 
@@ -36,7 +42,10 @@ SECONDS = 5.0
 """Until the search for wrong operands goes on to the next kind."""
 
 MOST_ROWS = 60
-"""Rows of the table of digits that are printed."""
+"""Rows of the table of digits that are printed, and of sums."""
+
+A_LINE = 6
+"""Sums of a slot on one line."""
 
 
 class Certificate(NamedTuple):
@@ -47,6 +56,7 @@ class Certificate(NamedTuple):
     sha256: str
     found: Proof | Failed | None  # None where wrong operands were found first
     wrong: Wrong | None
+    cell: Cell | None  # of a proved one
 
     @property
     def verdict(self) -> str:
@@ -56,32 +66,34 @@ class Certificate(NamedTuple):
         return "certified" if isinstance(self.found, Proof) else "undecided"
 
 
-def certificate_of(loaded: Loaded, key: str, given: Invariant | None, tell: Callable[[str], None]) -> Certificate:
-    """What can be found out about a run of binary_mul, or what a given invariant proves of it; raises UserError, naming the run.
-
-    `tell` hears what is done.
-    """
-    model, task = loaded.model, loaded.config.task
-    assert isinstance(task, BinaryMul)
-    if not model.rounded:
+def check_kind(loaded: Loaded, key: str) -> None:
+    """Raise UserError, naming the run, where no proof is about such a machine."""
+    if not loaded.model.rounded:
         raise UserError(f"run={key}: did not end rounded; allowed: a run whose curriculum rounds (curriculum.rounding_updates)")
-    if not fits(model):
+    if not fits(loaded.model):
         what = "one tape head that moves by one slot and sees no further (model=tape)"
         raise UserError(f"run={key}: a machine of another kind; allowed: a feed-forward controller with {what}")
+
+
+def certificate_of(loaded: Loaded, given: Invariant | None, tell: Callable[[str], None]) -> Certificate:
+    """What can be found out about a run of binary_mul, or what a given invariant proves of it; `tell` hears what is done."""
+    model, task = loaded.model, loaded.config.task
+    assert isinstance(task, BinaryMul)
     assert isinstance(model, Recurrent)
-    discrete, found = model.discrete(), None
+    discrete, found, cell = model.discrete(), None, None
     tell("multiplying all operands of few bits")
     wrong = small(discrete, task, FIRST, SECONDS)
     if wrong is None:
         try:
             ticks = Ticks(model)
             found = prove(ticks, tell) if given is None else checked_alone(ticks, given)
+            cell = cell_of(ticks, found.checked) if isinstance(found, Proof) else None
         except UnprovedError as error:
             found = Failed([str(error)])
     if isinstance(found, Failed):
         tell("multiplying more operands")
         wrong = small(discrete, task, MORE, SECONDS) or drawn(discrete, task, SECONDS)
-    return Certificate(loaded.where, task.claim, fingerprint(model), found, wrong)
+    return Certificate(loaded.where, task.claim, fingerprint(model), found, wrong, cell)
 
 
 def checked_alone(ticks: Ticks, given: Invariant) -> Proof | Failed:
@@ -104,7 +116,7 @@ def read_invariant(key: str, value: Any) -> Invariant:
 
 def tell(certificate: Certificate) -> list[str]:
     """The certificate for people."""
-    where, supervision, sha256, found, wrong = certificate
+    where, supervision, sha256, found, wrong, cell = certificate
     lines = [f"machine       {where}, supervision {supervision}", f"weights       sha256 {sha256}", f"inputs        {SCOPE}"]
     if wrong is not None:
         product = wrong.a * wrong.b
@@ -120,10 +132,12 @@ def tell(certificate: Certificate) -> list[str]:
             *(f"undecided     {reason}" for reason in found.reasons),
             "verdict       UNDECIDED: not proved right for all operands, and no wrong product was found",
         ]
+    assert cell is not None
     return [
         *lines,
         *numbers(found),
         *digits(found.invariant),
+        *read_back(found, cell),
         "verdict       CERTIFIED: for all n, a and b the bits that the network says are those of a * b",
         *(f"assumed       {one}" for one in ASSUMED),
         f"not proved    {', '.join(NOT_PROVED)}",
@@ -183,9 +197,46 @@ def spoken(letter: invariants.Letter) -> str:
     return f"{bits_of(letter.content)} ({bit}{', sum 1' if letter.sum else ''})"
 
 
+def read_back(proof: Proof, cell: Cell) -> list[str]:
+    """Which adder a slot is, by its proved digits, and the formulas of a tick."""
+    adds = adds_of(proof.invariant, proof.checked, cell.first == 1)
+    sums = [f"{one.right}+{one.product}+{one.carry}={one.digit}+2*{one.onward}" for one in adds[:MOST_ROWS]]
+    lines = [f"cell          {adder(proof.invariant, adds)}"]
+    if sums:
+        lines.append(
+            "              digit to the right + bit of a times b's + carry = digit + 2 * next slot's carry, far from slot 0:"
+        )
+        lines += [f"              {'   '.join(sums[n : n + A_LINE])}" for n in range(0, len(sums), A_LINE)]
+    rows = f"{len(cell.acts.known):,} combinations of them occur, {len(cell.says.known):,} with the slot two on at a product bit"
+    kept = f"{len(cell.channels)} of a slot's {cell.width} bits count, and {len(cell.registers) or 'none'} of the register's"
+    lines.append(f"formulas      {kept}; {rows}, and all else is free")
+    return [*lines, *(f"              {name} = {formula}" for name, formula in cell.formulas.items())]
+
+
+def export(folder: Path, proof: Proof, cell: Cell) -> str:
+    """Write the cell: table.json, formulas.txt, Verilog; simulate it where iverilog is installed."""
+    (folder / "table.json").write_text(json.dumps(plain(proof, cell)) + "\n")
+    (folder / "formulas.txt").write_text("".join(f"{name} = {formula}\n" for name, formula in cell.formulas.items()))
+    write_verilog(folder, cell)
+    written = f"exported      {folder}: table.json, formulas.txt, multiplier.v, testbench.v"
+    if simulator() is None:
+        return f"{written}; the Verilog was not simulated: no iverilog here"
+    draw = random.Random(0)
+    tried = [(bits, draw.getrandbits(bits), draw.getrandbits(bits)) for bits in range(1, BITS + 1)]
+    same = sum(said == a * b for said, (_, a, b) in zip(simulate(folder, tried), tried))
+    return f"{written}; iverilog multiplies {same} of {len(tried)} random pairs of up to {BITS} bits as Python does"
+
+
+def plain(proof: Proof, cell: Cell) -> dict[str, Any]:
+    """What was read back, as plain values."""
+    adds = adds_of(proof.invariant, proof.checked, cell.first == 1)
+    sums = [{name: value if isinstance(value, int) else str(value) for name, value in one._asdict().items()} for one in adds]
+    return {"adder": adder(proof.invariant, adds), "sums": sums, **cell_as_json(cell)}
+
+
 def as_json(certificate: Certificate) -> dict[str, Any]:
     """The certificate for json=; `invariant=` reads it again."""
-    found, wrong = certificate.found, certificate.wrong
+    found, wrong, cell = certificate.found, certificate.wrong, certificate.cell
     proof = found if isinstance(found, Proof) else None
     return {
         "run": certificate.where,
@@ -201,5 +252,6 @@ def as_json(certificate: Certificate) -> dict[str, Any]:
         **({} if proof is None else counts(proof)),
         "margins": None if proof is None else proof.margins._asdict(),
         "carries": None if proof is None else [str(carry) for carry in sorted(proof.checked.leftovers)],
+        "cell": None if proof is None or cell is None else plain(proof, cell),
         "invariant": None if proof is None else invariants.as_json(proof.invariant),
     }

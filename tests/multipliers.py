@@ -2,18 +2,23 @@
 
 import itertools
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from conftest import composed
 
 from ntm import files, runs
 from ntm.config import build, parse
+from ntm.named import saved
 from ntm.proofs.multiplier.attempts import prove
 from ntm.proofs.multiplier.ticks import Ticks
 
 YES = 20.0
 """What a unit adds to a logit that is -10 without it."""
+
+SHIPPED = Path(__file__).parents[1] / "checkpoints" / "pretrained" / "binary_mul.ckpt"
 
 NONE = {"load": 0, "start": 0}
 
@@ -33,6 +38,17 @@ def adder(early=False):
         total += data * a + carry
         when = {**NONE, **dict(zip(("data", "right0" if early else "own0", "right1", "register0"), bits))}
         rows.append(Row(when, {"erase1": YES, "value1": YES * (total % 2), "register0": YES * (total // 2)}))
+    return [*rows, Row({**NONE, "left1": 1}, {"said": YES})]
+
+
+def saving():
+    """Content 0 is a's bit, 1 the sum's, a slot late, and 2 the carry, which stays in its slot until the next sweep."""
+    rows = [Row({"load": 1, "data": bit}, {"value0": YES * bit, **{f"erase{n}": YES for n in range(3)}}) for bit in (0, 1)]
+    for bits in itertools.product((0, 1), repeat=4):
+        data, a, total, carry = bits
+        total += data * a + carry
+        written = {"value1": YES * (total % 2), "value2": YES * (total // 2), "erase1": YES, "erase2": YES}
+        rows.append(Row({**NONE, **dict(zip(("data", "own0", "right1", "own2"), bits))}, written))
     return [*rows, Row({**NONE, "left1": 1}, {"said": YES})]
 
 
@@ -95,6 +111,42 @@ def proved(early=False):
     model = model_of(adder(early), early)
     ticks = Ticks(model)
     return model, ticks, prove(ticks, silent)
+
+
+@cache
+def shipped():
+    """Ticks of the weights that come with the project, and their proof, made once."""
+    ticks = Ticks(saved("run", str(SHIPPED)).model)
+    return ticks, prove(ticks, silent)
+
+
+def multiplied(cell, bits, pairs):
+    """The products that a cell's printed formulas make of pairs of numbers of so many bits, stepped side by side."""
+    formulas = {name: compile(formula, name, "eval") for name, formula in cell.formulas.items()}
+    blank = np.repeat(np.array(cell.blank, np.uint8)[:, None], len(pairs), 1)
+    tape = [blank] * (bits + 5)  # the first one is left of slot 0
+    register = [np.full(len(pairs), bit, np.uint8) for bit in cell.register]
+    at, said = cell.first, []
+    zero, a, b = np.zeros(len(pairs), np.uint8), *(bits_of(numbers, 2 * bits) for numbers in zip(*pairs))
+    feed = [(1, 0, bit) for bit in a[:bits]] + [(0, int(tick == 0), bit) for bit in b for tick in range(bits + 2)]
+    for number, (load, start, data) in enumerate(feed):
+        seen = {"load": zero + load, "start": zero + start, "data": data}
+        seen |= {f"register{n}": bit for n, bit in zip(cell.registers, register)}
+        for where, slot in zip(("left", "own", "right", "further"), tape[at : at + 4]):
+            seen |= {f"{where}{n}": bit for n, bit in zip(cell.channels, slot)}
+        made = {name: eval(formula, {}, seen) & 1 | zero for name, formula in formulas.items()}
+        if number >= bits and (number - bits) % (bits + 2) == 2:
+            said.append(made["product"])
+        tape[at + 1] = np.array([made[f"write{n}"] for n in cell.channels])
+        register = [made[f"next{n}"] for n in cell.registers]
+        assert len(set(made["home"].tolist())) == 1
+        at = 0 if made["home"][0] else at + 1
+    return [sum(int(bit) << n for n, bit in enumerate(row)) for row in np.array(said).T]
+
+
+def bits_of(numbers, count):
+    """Bits of numbers, the lowest first, each an array over the numbers."""
+    return [np.array([number >> n & 1 for number in numbers], np.uint8) for n in range(count)]
 
 
 def save(folder, words, model, rounded=True):

@@ -7,6 +7,8 @@ from conftest import composed
 from multipliers import adder, counting, model_of, save, words_of
 
 from ntm.config import build, parse
+from ntm.proofs.multiplier.adder import FULL
+from ntm.proofs.verilog import simulator
 
 
 def ended(run, *words):
@@ -38,6 +40,31 @@ def test_the_command_certifies_and_checks_again(run, tmp_path, capsys):
     assert "undecided     the invariant proves nothing of this machine: a word is written" in capsys.readouterr().out
 
 
+def test_what_it_is_is_told_and_exported(run, tmp_path, capsys):
+    save(tmp_path / "right", words_of(adder()), model_of(adder()))
+    assert ended(run, "run=right", "export=out", "json=certificate.json") == 0
+    shown = capsys.readouterr().out
+    assert f"cell          {FULL}\n" in shown
+    assert "0+0+0=0+2*0   0+0+1=1+2*0   0+1+0=1+2*0   0+1+1=0+2*1   1+0+0=1+2*0   1+0+1=0+2*1" in shown
+    assert "formulas      2 of a slot's 2 bits count, and 1 of the register's; 122 combinations of them occur" in shown
+    told = json.loads((tmp_path / "out/table.json").read_text())
+    assert told == json.loads((tmp_path / "certificate.json").read_text())["cell"]
+    assert {"right": 1, "product": 1, "carry": "1", "digit": 1, "onward": "1"} in told["sums"]
+    for name, formula in told["formulas"].items():
+        assert f"\n              {name} = {formula}\n" in shown
+        assert f"{name} = {formula}\n" in (tmp_path / "out/formulas.txt").read_text()
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"multiplier.v", "testbench.v", "operands.txt"}
+    simulated = "iverilog multiplies 64 of 64 random pairs" if simulator() else "was not simulated: no iverilog here"
+    assert simulated in shown
+
+
+def test_nothing_is_exported_of_what_is_not_proved(run, tmp_path, capsys):
+    save(tmp_path / "wrong", words_of(counting(2)), model_of(counting(2)))
+    assert ended(run, "run=wrong", "export=out") == 1
+    assert "exported      nothing: it is not proved right" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
     rows = counting(2)
     save(tmp_path / "wrong", words_of(rows), model_of(rows))
@@ -56,7 +83,8 @@ def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
     [
         (["run=soft"], "run=soft: did not end rounded; allowed: a run whose curriculum rounds"),
         (["run=wide"], "run=wide: a machine of another kind; allowed: a feed-forward controller with one tape head"),
-        (["run=right", "export=out"], "export=out: means nothing for a run of task binary_mul; allowed: null"),
+        (["run=right", "export=right"], "export=right: not empty; allowed: a new folder"),
+        (["run=soft", "export=out"], "run=soft: did not end rounded"),
         (["run=right", "inputs=any"], "inputs=any: means nothing for a run of task binary_mul; allowed: auto"),
         (["run=right", "reference=bb3"], "reference=bb3: means nothing"),
         (["run=right", "invariant=no.json"], "invariant=no.json: cannot be read (No such file or directory); allowed: a file"),
@@ -75,6 +103,7 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, words, message):
     error = capsys.readouterr().err
     assert error.startswith("ntm.certify: error: " + message)
     assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_of_another_task_is_refused(run, trained, capsys):

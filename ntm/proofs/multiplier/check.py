@@ -31,6 +31,17 @@ LARGEST = 64
 """Sizes up to here are looked at."""
 
 
+class Sum(NamedTuple):
+    """What one slot of a sweep adds up, far from where sweeps begin."""
+
+    own: int  # old digit
+    right: int  # of the slot after this one
+    new: int  # digit
+    bits: tuple[int, int, int]  # of a, times the sweep's bit of b: of the slot before this one, of this one, and after it
+    before: Fraction  # left of the identity, in units of this slot
+    after: Fraction  # in units of the slot after it
+
+
 class Checked(NamedTuple):
     """A proof, and what it rests on."""
 
@@ -39,6 +50,7 @@ class Checked(NamedTuple):
     leftovers: frozenset[Fraction]  # of the identity: the carries
     ticks: frozenset[Tick]
     products: frozenset[Product]
+    sums: frozenset[Sum]
 
 
 class State(NamedTuple):
@@ -63,7 +75,14 @@ def check(ticks: Ticks, invariant: Invariant) -> Checked:
             if beginning not in done:
                 done.add(beginning)
                 waiting.append(beginning)
-    return Checked(checker.states, len(done), frozenset(checker.leftovers), frozenset(checker.ticks), frozenset(checker.products))
+    return Checked(
+        checker.states,
+        len(done),
+        frozenset(checker.leftovers),
+        frozenset(checker.ticks),
+        frozenset(checker.products),
+        frozenset(checker.sums),
+    )
 
 
 def look_at(ticks: Ticks, invariant: Invariant) -> None:
@@ -93,6 +112,7 @@ class Checker:
         self.leftovers: set[Fraction] = set()
         self.ticks: set[Tick] = set()
         self.products: set[Product] = set()
+        self.sums: set[Sum] = set()
 
     def loaded(self) -> set[Beginning]:
         """The base: every way to load bits and to begin the first sweep."""
@@ -145,7 +165,8 @@ class Checker:
             ideal = right.sum + beginning.bit * added + state.adder if self.invariant.lockstep else 0
             letter = Letter(content, own.mark, ideal % 2)
             self.inside(ever, (*state.new, letter))
-            total += Fraction(beginning.bit * a, 2 if self.early else 1) - 2 * self.digit(state.slot, (*state.new, letter))
+            new = self.digit(state.slot, (*state.new, letter))
+            total += Fraction(beginning.bit * a, 2 if self.early else 1) - 2 * new
             for further in after[state.old]:
                 if further == END:  # the slot after this one would be n + 2, but this one is not n + 1: there is no such word
                     continue
@@ -155,8 +176,18 @@ class Checker:
                     self.products.add(asked)
                     said = self.machine.product(asked)
                 left = self.on(total - Fraction(said, 2))  # a bit of slot 0, in units of slot 1
+                if state.slot == self.last_slot:
+                    self.sums.add(self.summed(state, beginning.bit, new, left))
                 self.note(states, known, self.moved(state, register, left, ideal // 2, (*state.old[1:], further), letter))
         return found
+
+    def summed(self, state: State, bit: int, new: Fraction, left: Fraction) -> Sum:
+        """What a state adds up; its digits are whole numbers in other units."""
+        digits = (self.digit(state.slot, state.old[:-1]), self.digit(state.slot, state.old), new)
+        own, right, written = (int(digit * 2**self.invariant.depth) for digit in digits)
+        marks = [letter.mark for letter in (state.new[-1], *state.old[-2:])]
+        before, here, after = (bit * (mark == 1) for mark in marks)
+        return Sum(own, right, written, (before, here, after), state.left, left)
 
     def begun(self, state: State, ever: History, swept: bool) -> set[Beginning]:
         """The start tick of the next sweep: it ends a word, of which a sweep leaves one more slot, loading two."""
