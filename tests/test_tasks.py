@@ -284,11 +284,7 @@ def test_bits_and_number_are_inverse(value):
 @pytest.mark.parametrize(
     ("build", "fields"),
     [
-        (Copy, {"width": 0}),
-        (Copy, {"width": "8"}),
-        (Copy, {"lengths": (5, 2)}),
-        (Copy, {"lengths": (0, 2)}),
-        (Copy, {"val_lengths": ()}),
+        *((Copy, field) for field in ({"width": 0}, {"width": "8"}, {"lengths": (5, 2)}, {"lengths": (0, 2)}, {"val_lengths": ()})),
         (Copy, {"wide": 8}),
         (RepeatCopy, {"repeats": (3, 2)}),
         (BinaryMul, {"supervision": "trace"}),
