@@ -10,17 +10,11 @@ from torch.optim import Optimizer
 
 from ntm.config import Config, build
 from ntm.models import Model
-from ntm.recipe import CurriculumConfig
-from ntm.training.curriculum import Progress, finished
-
-AT_LAST = 3
-"""So many times as long is waited where noise and rounding are in full: only rare mistakes are left to lose."""
+from ntm.training.curriculum import Progress
 
 
-def stuck(config: CurriculumConfig, progress: Progress) -> bool:
-    """Whether an attempt has reached nothing new for too long."""
-    at_last = progress.stage == config.all_stages - 1 and finished(config, progress)
-    patience = config.patience_updates * (AT_LAST if at_last else 1)
+def stuck(patience: int, progress: Progress) -> bool:
+    """Whether an attempt has reached nothing new for `patience` updates; 0 is for ever."""
     return 0 < patience <= progress.updates - progress.reached
 
 

@@ -119,7 +119,7 @@ class LitModel(L.LightningModule):
         self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error, blurred)
         self.keep(offender)
         skipped = self.skips.in_a_row > 0
-        if stuck(self.config.curriculum, self.progress):
+        if stuck(self.config.curriculum.patience_updates, self.progress):
             self.progress = begin_anew(self.config, self.model, self.kept.optimizer, self.progress)
             self.kept.keep(self.kept.copy(), self.progress)
         elif not skipped and due(self.config.curriculum, self.progress):

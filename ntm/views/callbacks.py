@@ -135,7 +135,8 @@ class Bar(L.Callback):
         config, updates, given_up = module.config, module.progress.updates, module.progress.given_up
         if len(given_up) > self.given_up:
             self.given_up = len(given_up)
-            told = f"attempt {self.given_up} given up after update {updates}: nothing new for too long; begun anew"
+            patience = config.curriculum.patience_updates
+            told = f"attempt {self.given_up} given up after update {updates}: nothing new for {patience} updates; begun anew"
             self.console.print(told, highlight=False, soft_wrap=True)
         if updates % min(config.trainer.log_every, config.trainer.val_every) == 0:
             stage = config.curriculum.told(module.progress.stage)
