@@ -267,3 +267,24 @@ def recorded_weights(net, x, noise):
         [tick.state.access.weights for tick in unroll(net.cell, saying(net.cell, net.output), x, first, noise, record=True).ticks],
         1,
     )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_subnormal_numbers_are_0_in_the_step_and_stay_what_they_are_outside(threads):
+    net = ntm().float()
+    with torch.no_grad():
+        net.cell.controller.layers[0].weight[:, :INPUTS].mul_(1e38)  # or nobody would see them
+
+    def said(value, backend="fused"):
+        net.use(backend)
+        with torch.no_grad():
+            return net(torch.full((65, 1, INPUTS), value), torch.ones(65, dtype=torch.long)).logits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(said(1e-39), said(0.0))
+        assert not torch.equal(said(1e-39, "eager"), said(0.0, "eager"))
+    finally:
+        torch.set_num_threads(before)
+    assert (torch.tensor([1e-39]) * 0.5).item() > 0
