@@ -23,7 +23,7 @@ ROWS = [
     Row("LSTM", LSTM, 32, Sizes(100, 128, 20, 20, 32)),
     Row("LSTM", LSTM, 1, Sizes(100, 128, 20, 20, 1)),
     Row("copy", ["task=copy"], 64),
-    Row("binary_mul", ["task=binary_mul"], 64),
+    Row("binary_mul", ["task=binary_mul", "model=tape"], 64),
 ]
 """What is measured: Graves' machine with an LSTM of 100 on 128 slots x 20, and two that are shipped."""
 
