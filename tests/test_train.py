@@ -111,7 +111,7 @@ def test_copy_is_learned_by_its_defaults(run):
 
 ALLOWED = {  # words on the command line -> what the one line must name
     "task=bogus": ["task=bogus", "binary_add, binary_mul, copy, repeat_copy"],
-    "model=bogus": ["model=bogus", "gru, lstm, ntm, ntm_lstm, rnn, tape, tape_lstm, tape_pair, transformer, turing"],
+    "model=bogus": ["model=bogus", "gru, lstm, ntm, ntm_lstm, rnn, tape, tape_lstm, tape_pair, tape_wide, transformer, turing"],
     "machine=tape": ["machine=tape", "no such key", "model"],
     "recipe=bogus": ["recipe=bogus", "no such recipe", "copy_ntm", "neutral"],
     "model.name=bogus": ["model.name=bogus", "no such model", "machine, rnn, transformer, turing"],
