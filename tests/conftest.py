@@ -24,6 +24,8 @@ TINY = ["task=copy", "task.lengths=[1,3]", "task.val_lengths=[3,5]", "task.test_
 TINY += ["task.width=3", "model.slots=12", "model.slot_width=6", "model.controller.hidden=[16]"]
 TINY += ["trainer.batch_size=4", "trainer.val_sequences=4", "trainer.val_every=5", "trainer.save_every=5"]
 
+TINY_MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
+
 
 def signal(output, picture, name=""):
     """The values of the one recorded signal of a picture whose name begins so."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, composed
+from conftest import TINY, TINY_MUL, composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -199,14 +199,7 @@ def test_the_command(run, tmp_path, capsys):
     assert Path("trace.png").exists()
 
 
-ROUNDED = [
-    "task=binary_mul",
-    "model=tape",
-    "task.lengths=[2,3]",
-    "task.val_lengths=[3]",
-    "task.test_lengths=[3]",
-    "task.probe_length=2",
-]
+ROUNDED = [*TINY_MUL, "model=tape"]
 ROUNDED += ["model.slots=12", "curriculum.stages=[]", "curriculum.noise=0", "curriculum.focus=0", "curriculum.rounding_updates=1"]
 ROUNDED += ["curriculum.noise_below=1", "curriculum.noise_above=1", "trainer.batch_size=4", "trainer.val_sequences=4"]
 ROUNDED += ["trainer.val_every=3", "trainer.max_steps=6"]

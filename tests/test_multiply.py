@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from conftest import TINY, composed
+from conftest import TINY, TINY_MUL, composed
 from rich.console import Console
 
 from ntm.config import build, parse
@@ -13,8 +13,7 @@ from ntm.multiply import MOST, decimal, multiplied
 from tasks import BinaryMul
 from tasks.binary_add import number
 
-MUL = ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"]
-MUL += ["model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.max_steps=4"]
+MUL = [*TINY_MUL, "model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.max_steps=4"]
 
 
 @pytest.mark.parametrize(("a", "b", "length"), [(0, 0, 1), (5, 3, 3), (2**70 - 1, 2**69 + 1, 70)])

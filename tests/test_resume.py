@@ -9,23 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 from apart import LONG, apart, code_of
-from conftest import TINY
+from conftest import TINY, TINY_MUL
 
 from ntm.training.module import LitModel
 from ntm.training.saving import Saving
 
-MUL = [
-    "task=binary_mul",
-    "model=tape",
-    "task.lengths=[2,3]",
-    "task.val_lengths=[3]",
-    "task.test_lengths=[3]",
-    "task.probe_length=2",
-]
-MUL += ["model.slots=12", "trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
-MUL += ["curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.least_batches=2"]
+SMALL = [*TINY_MUL, "model=tape", "model.slots=12"]
+SMALL += ["trainer.batch_size=4", "trainer.val_sequences=2", "trainer.val_every=4", "trainer.save_every=5"]
+MUL = [*SMALL, "curriculum.stages=[1,2,6]", "curriculum.advance_below=0.6", "curriculum.least_batches=2"]
 MUL += ["curriculum.noise_below=0.6", "curriculum.noise_above=0.9"]  # noise and every stage within a few updates
-PRODUCT = [*MUL[:11], "recipe=binary_mul_tape_wide", "curriculum.stages=[2]"]
+PRODUCT = [*SMALL, "recipe=binary_mul_tape_wide", "curriculum.stages=[2]"]
 PRODUCT += ["curriculum.warmup.stages=[1]", "curriculum.warmup.advance_below=1", "curriculum.warmup.focused_below=1"]
 PRODUCT += ["curriculum.least_batches=1", "curriculum.noise_updates=3", "curriculum.rounding_updates=9"]
 PRODUCT += ["curriculum.noise_below=1", "curriculum.noise_above=1"]  # all of it within a few updates

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import references
 import torch
-from conftest import TINY, signal
+from conftest import TINY, TINY_MUL, signal
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_resume import same
 from torch.testing import assert_close
@@ -23,7 +23,7 @@ SEQUENCES = {
         "task.test_lengths=[2]",
         "task.probe_length=2",
     ],
-    "binary_mul": ["task=binary_mul", "task.lengths=[2,3]", "task.val_lengths=[3]", "task.test_lengths=[3]", "task.probe_length=2"],
+    "binary_mul": TINY_MUL,
 }
 SMALL = {
     "rnn": ["model=rnn", "model.width=8"],

@@ -53,6 +53,11 @@ class Channel(NamedTuple):
     layer: nn.Linear
     rows: tuple[int, ...]
 
+    @property
+    def left(self) -> bool:
+        """Whether it has not been given up."""
+        return bool(self.layer.weight[list(self.rows)].any())
+
 
 class Learned(NamedTuple):
     """What one batch of training says."""
@@ -152,7 +157,11 @@ class Model(nn.Module, ABC):
 
     def examine(self, task: Task, seed: int, index: int, size: int, length: int, room: int | None = None) -> Score:
         """Score of batch `index` of `size` test sequences of one length; `room` defaults to what the model takes for it."""
-        batch = task.batch(seed, "test", index, size, (length, length)).to(device_of(self))
+        return self.judge(task, task.batch(seed, "test", index, size, (length, length)), length, room)
+
+    def judge(self, task: Task, batch: Batch, length: int, room: int | None = None) -> Score:
+        """Score of sequences of one length; `room` defaults to what the model takes for it."""
+        batch = batch.to(device_of(self))
         return task.score(self.logits(batch, room or self.room_for(task.room(length))), batch)
 
     def logits(self, batch: Batch, room: int | None) -> Tensor:

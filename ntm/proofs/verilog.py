@@ -7,6 +7,7 @@ are done, and prints where it stands. `simulate` does this with Debian's iverilo
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from ntm.models.turing.decisions import name_of
@@ -97,15 +98,21 @@ def simulator() -> str | None:
     return shutil.which("iverilog") and shutil.which("vvp")
 
 
+def printed(folder: Path, module: str, build: Sequence[str] = (), run: Sequence[str] = ()) -> list[str]:
+    """The lines that a folder's test bench prints, compiled with a module."""
+    subprocess.run(["iverilog", "-g2005", *build, "-o", "simulation", module, "testbench.v"], cwd=folder, check=True)
+    ended = subprocess.run(["vvp", "simulation", *run], cwd=folder, check=True, capture_output=True, text=True)
+    return ended.stdout.splitlines()
+
+
 def simulate(folder: Path, table: Table, logic: Logic, word: Word, limit: int) -> Final:
     """Compile and run the Verilog of a folder on a word for at most `limit` steps."""
     write_tapes(folder, table, word)
-    subprocess.run(["iverilog", "-g2005", "-o", "simulation", "controller.v", "testbench.v"], cwd=folder, check=True)
-    ended = subprocess.run(["vvp", "simulation", f"+limit={limit}"], cwd=folder, check=True, capture_output=True, text=True)
+    said = printed(folder, "controller.v", run=[f"+limit={limit}"])
     heads: list[int] = []
     tapes: tuple[dict[int, str], ...] = tuple({} for _ in range(table.tapes))
     steps = running = state = 0
-    for line in ended.stdout.splitlines():
+    for line in said:
         kind, *numbers = line.split()
         if kind == "end":
             steps, running, state = map(int, numbers)

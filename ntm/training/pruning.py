@@ -54,7 +54,7 @@ def prune(config: Config, model: Model, before: Snapshot, progress: Progress, no
             return still_missed(config.curriculum, before, progress, progress.cut_at)
         progress = progress._replace(cut=progress.cut + 1, cut_at=None)
     channels = model.channels()
-    left = [i for i, channel in enumerate(channels) if channel.layer.weight[list(channel.rows)].any() and i not in progress.missed]
+    left = [i for i, channel in enumerate(channels) if channel.left and i not in progress.missed]
     if not left:
         return progress._replace(pruned=True)
     before.keep(before.copy(), progress)
@@ -85,9 +85,8 @@ def wrong(config: Config, model: Model) -> int:
     """How many of the same validation sequences are wrong."""
     found = 0
     for length in config.task.val_lengths:
-        batch = config.task.batch(config.seed, "val", 0, SEQUENCES, (length, length)).to(device_of(model))
-        logits = model.logits(batch, model.room_for(config.task.room(length)))
-        found += config.task.score(logits, batch).wrong_sequences
+        batch = config.task.batch(config.seed, "val", 0, SEQUENCES, (length, length))
+        found += model.judge(config.task, batch, length).wrong_sequences
     return found
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ntm.models import Signal
 from ntm.training.module import LitModel, NonFiniteError
+from ntm.views.lines import tell
 from ntm.views.render import pictures
 
 PROBE_SEED = 2014
@@ -137,7 +138,7 @@ class Bar(L.Callback):
             self.given_up = len(given_up)
             patience = config.curriculum.patience_updates
             told = f"attempt {self.given_up} given up after update {updates}: nothing new for {patience} updates; begun anew"
-            self.console.print(told, highlight=False, soft_wrap=True)
+            tell(self.console, told)
         if updates % min(config.trainer.log_every, config.trainer.val_every) == 0:
             stage = config.curriculum.told(module.progress.stage)
             stage += f", attempt {1 + self.given_up}" if config.curriculum.patience_updates else ""
@@ -150,7 +151,7 @@ class Bar(L.Callback):
             seconds, updates = time.monotonic() - self.started, module.progress.updates
             left = seconds / max(1, updates - self.first) * (trainer.max_steps - updates)
             figures = f"{updates}/{trainer.max_steps}  {self.figures} {solved(module)}"
-            self.console.print(f"{figures}  {seconds:.0f} s, at most {left:.0f} s left", highlight=False, soft_wrap=True)
+            tell(self.console, f"{figures}  {seconds:.0f} s, at most {left:.0f} s left")
 
     def teardown(self, trainer: L.Trainer, module: LitModel, stage: str) -> None:
         """Leave the terminal as it was, also after an error."""

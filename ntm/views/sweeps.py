@@ -64,7 +64,7 @@ def sheet_of(model: Recurrent, task: BinaryMul, a: int, b: int, length: int) -> 
 
 def kept(model: Recurrent, rows: list[Row]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Channels of a slot and bits of the register that were not given up."""
-    left = {channel.name for channel in model.channels() if channel.layer.weight[list(channel.rows)].any()}
+    left = {channel.name for channel in model.channels() if channel.left}
     slot, register = len(rows[0].contents[0]), len(rows[0].register)
     return tuple(n for n in range(slot) if f"slot {n}" in left), tuple(n for n in range(register) if f"register {n}" in left)
 

@@ -5,11 +5,11 @@ both ends it is blank, as the proof has it. The test bench multiplies the operan
 hexadecimal numbers) and prints the products. `simulate` does this with Debian's iverilog.
 """
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from ntm.proofs.multiplier.cell import Cell
+from ntm.proofs.verilog import printed
 
 BESIDE = 2
 """Slots that operands need more than they have bits."""
@@ -142,8 +142,6 @@ def simulate(folder: Path, operands: Sequence[Operands]) -> list[int]:
     """The products of a folder's Verilog, compiled and run; each must have said twice as many bits as its operands have."""
     write_operands(folder, operands)
     room = f"-Ptestbench.BITS={max(bits for bits, _, _ in operands)}"
-    subprocess.run(["iverilog", "-g2005", room, "-o", "simulation", "multiplier.v", "testbench.v"], cwd=folder, check=True)
-    ended = subprocess.run(["vvp", "simulation"], cwd=folder, check=True, capture_output=True, text=True)
-    said = [line.split()[1:] for line in ended.stdout.splitlines() if line.startswith("product ")]
+    said = [line.split()[1:] for line in printed(folder, "multiplier.v", build=[room]) if line.startswith("product ")]
     assert [int(count) for count, _ in said] == [2 * bits for bits, _, _ in operands]
     return [int(product, 16) for _, product in said]

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <mutex>
@@ -94,7 +95,7 @@ static void over_threads(int64_t threads, int64_t jobs, F job) {
     std::atomic<int64_t> next{0};
     std::atomic<bool> failed{false};
     const auto work = [&] {
-        const NoSubnormals normal;
+        [[maybe_unused]] NoSubnormals normal;
         try {
             for (int64_t n; (n = next++) < jobs;) job(n);
         } catch (const std::exception&) {
