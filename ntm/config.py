@@ -184,7 +184,7 @@ def build(config: Config) -> Model:
     model.use(config.trainer.backend)
     if config.curriculum.noise and not model.noise_width:
         raise UserError(f"curriculum.noise={config.curriculum.noise:g}: this model has no gates to take noise; allowed: 0")
-    if config.curriculum.focus and not (model.focuses and config.curriculum.noise):
+    if config.curriculum.focus and not (model.focuses and (config.curriculum.noise or config.curriculum.focus_updates)):
         lacking = "grows with curriculum.noise, which is 0" if model.focuses else "this model has no heads to focus"
         raise UserError(f"curriculum.focus={config.curriculum.focus:g}: {lacking}; allowed: 0")
     for key in ("rounding_from", "rounding_updates", "pruning_updates"):

@@ -15,6 +15,15 @@ def rising(stages: tuple[int, ...]) -> tuple[int, ...]:
     return stages
 
 
+def later(rise: tuple[int, int]) -> tuple[int, int]:
+    """Two updates, checked; raises ValueError where the second is not after the first."""
+    if rise[0] >= rise[1]:
+        raise ValueError(f"must be [first, last], not [{rise[0]}, {rise[1]}]")
+    return rise
+
+
+Rise = Annotated[tuple[Natural, Natural], AfterValidator(later)]
+
 Stages = Annotated[tuple[Count, ...], Field(max_length=1000), AfterValidator(rising)]
 
 
@@ -68,7 +77,8 @@ class CurriculumConfig:
     noise_updates: Count  # from none to all of it
     noise_below: Fraction  # running bit error under which noise rises
     noise_above: Fraction  # running bit error over which noise falls
-    focus: NotNegative = 0.0  # weight of the penalty on blurred heads, once noise is in full
+    focus: NotNegative = 0.0  # weight of the penalty on blurred heads, or soft weights, in full
+    focus_updates: Rise | None = None  # from the first of these updates to the second it rises, by the clock; null: with the noise
     rounding_from: Fraction = 0.0  # how far values are drawn to bits as soon as there is no warm-up any more
     rounding_updates: Natural = 0  # from that to all of it, once noise is in full; 0: never
     pruning_updates: Natural = 0  # in which a channel that is given up must not be missed any more; 0: none is

@@ -120,6 +120,10 @@ class Task(ABC):
         wrong = self.answer(logits).ne(batch.targets) & (batch.mask > 0).unsqueeze(-1)
         return Score(wrong.sum((1, 2)), batch.mask.sum(1) * self.outputs)
 
+    def solved_below(self, length: int) -> float | None:
+        """Loss of a test of this length under which it counts as solved; None: where every answer is right."""
+        return None
+
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         """One sequence, inputs [T I] and answers [T O], as a line a person can read and check."""
         return f"{text(inputs)} -> {text(outputs)}"

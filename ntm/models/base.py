@@ -82,7 +82,7 @@ class Model(nn.Module, ABC):
     """Channels K of the noise that `forward` can take; 0: a configuration that asks for noise is refused."""
 
     focuses = False
-    """Whether it has heads that learning can draw to one slot each; where not, a configuration that asks for it is refused."""
+    """Whether learning can draw what it holds to hard choices, as heads to one slot each; where not, asking for it is refused."""
 
     rounds = False
     """Whether what it hands from tick to tick can be drawn to bits; where not, a configuration that asks for it is refused."""
@@ -144,6 +144,14 @@ class Model(nn.Module, ABC):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the name of their group; those of "addressing" learn at `optimizer.addressing_rate` times the rate."""
         return {}
+
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Parameters that every update leaves between two bounds, by name; here none."""
+        return {}
+
+    def told(self) -> str:
+        """What its weights say that it has learned, in one sentence for people; here nothing is known to say."""
+        return ""
 
     def room_for(self, need: int) -> int | None:
         """The room that this model takes where a task needs so much (`Task.room`); None: it has no memory to give room to."""

@@ -37,6 +37,7 @@ class Progress(NamedTuple):
     wrong: Natural = 0  # longer sequences that were wrong before
     pruned: bool = False  # whether no other channel will be given up
     given_up: tuple[Natural, ...] = ()  # updates at which attempts before this one were
+    mistakes: tuple[Natural, ...] = ()  # places in `Task.every` of what the latest validation found wrong
     steps: Natural = 0  # most that this attempt has reached at once, see `steps`
     reached: Natural = 0  # update at which it began, or first had so many
 
@@ -101,8 +102,12 @@ def after_last(config: CurriculumConfig, progress: Progress) -> Progress:
 def focus(config: CurriculumConfig, progress: Progress) -> float:
     """Weight of the penalty on blurred heads: it grows with the noise, by success; before, it would freeze a wrong policy.
 
-    Where a warm-up has taught how heads move, it is there from then on.
+    Where a warm-up has taught how heads move, it is there from then on. `focus_updates` lets it grow by the clock, as the
+    penalty on weights that are neither 0 nor 1 of Madsen & Johansen 2020 (arXiv 2001.05016).
     """
+    if config.focus_updates is not None:
+        first, last = config.focus_updates
+        return config.focus * min(1.0, max(0.0, (progress.updates - first) / (last - first)))
     warmup = config.warming(progress.stage)
     if warmup is not None:
         return warmup.focus if progress.stage == config.warm_stages - 1 else 0.0

@@ -7,6 +7,7 @@ import lightning as L
 
 from ntm.config import Config
 from ntm.training.curriculum import Progress, draw_stage
+from ntm.training.exhaustive import practice
 from tasks import Batch
 
 ENDLESS = 10**12
@@ -45,11 +46,18 @@ class Stream:
         """Nothing to take up."""
 
     def __iter__(self) -> Iterator[Draw]:
-        config = self.config
         while True:
             progress = self.now()
-            stage = draw_stage(config.curriculum, config.seed, progress)
-            yield Draw(config.lesson(stage).batch(config.seed, "train", progress.updates, config.trainer.batch_size), stage)
+            yield self.draw(progress, draw_stage(self.config.curriculum, self.config.seed, progress))
+
+    def draw(self, progress: Progress, stage: int) -> Draw:
+        """The batch of an update; mistakes take the place of those from before the present stage."""
+        seed, update, size = self.config.seed, progress.updates, self.config.trainer.batch_size
+        if progress.mistakes and stage < progress.stage:
+            batch = practice(self.config.task, progress.mistakes, seed, update, size)
+            if batch is not None:
+                return Draw(batch, stage)
+        return Draw(self.config.lesson(stage).batch(seed, "train", update, size), stage)
 
 
 class ValidationSet:

@@ -1,9 +1,35 @@
-"""The last question to a model that seems to be right: all the sequences that its task can name."""
+"""The last question to a model that seems to be right: all the sequences that its task can name. What is wrong is practised."""
+
+from itertools import cycle, islice
+
+import torch
 
 from ntm.models import Model
-from tasks import Task
+from tasks import Batch, Task
+
+MOST = 32
+"""Mistakes that are practised at a time."""
 
 
-def wrong_on_any(task: Task, model: Model) -> bool:
-    """Whether the model is wrong on any of `Task.every`, asked until one is found; False where there are none."""
-    return any(model.judge(task, batch, length).wrong_sequences for length, batch in task.every())
+def mistakes(task: Task, model: Model) -> tuple[int, ...]:
+    """Places in `Task.every` of sequences that the model is wrong on: of the last batch that has any, the last `MOST`."""
+    found: list[int] = []
+    first = 0
+    for length, batch in task.every():
+        wrong = model.judge(task, batch, length).errors.nonzero()[:, 0]
+        found = (first + wrong[-MOST:]).tolist() or found
+        first += len(batch.ticks)
+    return tuple(found)
+
+
+def practice(task: Task, places: tuple[int, ...], seed: int, index: int, size: int) -> Batch | None:
+    """Training batch `index`: mistakes in turn, and from row `MOST` on others as long; None where the task has no such place."""
+    first = 0
+    for length, batch in task.every():
+        rows = [place - first for place in places if first <= place < first + len(batch.ticks)]
+        if rows:
+            again = Batch(*(part[list(islice(cycle(rows), min(size, MOST)))] for part in batch))
+            others = task.batch(seed, "train", index, size, (length, length))
+            return Batch(*(torch.cat([mine, other[len(mine) :]]) for mine, other in zip(again, others)))
+        first += len(batch.ticks)
+    return None

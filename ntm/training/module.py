@@ -19,8 +19,8 @@ from ntm.training.counters import Counters, Skips, as_plain, check_counters
 from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounding
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
-from ntm.training.exhaustive import wrong_on_any
-from ntm.training.optimizers import OPTIMIZERS, check_moments
+from ntm.training.exhaustive import mistakes
+from ntm.training.optimizers import OPTIMIZERS, check_moments, keep_within
 from ntm.training.pruning import due, prune
 from ntm.training.snapshot import Snapshot, miscounted, spoilt
 from tasks import Score
@@ -114,6 +114,7 @@ class LitModel(L.LightningModule):
         if miscounted(self.kept.optimizer):  # in this process; what it goes back to is what the others have
             self.undo(spoilt(self.model, self.kept.optimizer))
         optimizer.step()
+        keep_within(dict(self.named), self.model.bounds())
         error = score.error if offender is None else math.nan  # a batch that taught nothing says nothing of the stage
         blurred = None if blur is None else blur.item()
         self.progress = after_update(self.config.curriculum, self.progress, draw.stage, error, blurred)
@@ -218,7 +219,10 @@ class LitModel(L.LightningModule):
             logger.log_metrics({**means, **by_length}, step=self.progress.updates)
         self.validated = self.progress.updates
         unfinished = not self.progress.rounding and self.config.curriculum.rounding_updates > 0
-        unsafe = any(errors) or unfinished or wrong_on_any(self.task, self.model)
+        late = self.progress.rounding == 1  # before, training itself shows what is wrong
+        found = mistakes(self.task, self.model) if late or not (unfinished or any(errors)) else ()
+        self.progress = self.kept.progress = self.progress._replace(mistakes=found)
+        unsafe = any(errors) or unfinished or bool(found)
         # What is not rounded yet is no candidate, and what is right on everything always a better one.
         self.selection = error + 1e-3 * loss / (1 + loss) + unfinished + unsafe
         self.solved_length = max((t.length for t, e in zip(tallies, errors) if e == 0), default=0)

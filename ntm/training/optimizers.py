@@ -1,6 +1,6 @@
 """The optimisers by name: Adam (torch's) and RMSProp as Graves wrote it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -48,6 +48,13 @@ class Adam(torch.optim.Adam):
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "rmsprop": GravesRMSprop}
+
+
+@torch.no_grad()
+def keep_within(parameters: Mapping[str, Tensor], bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Put each parameter that has bounds back between them (`Model.bounds`): projected gradient descent."""
+    for name, (low, high) in bounds.items():
+        parameters[name].clamp_(low, high)
 
 
 def check_moments(optimizer: Optimizer, saved: dict[int, dict[str, Tensor]]) -> None:
