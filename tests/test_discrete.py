@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ntm.config import build, parse
 from ntm.errors import UserError
 from ntm.models import Recurrent
+from ntm.models.machine import abreast
 from ntm.models.machine.access import HeadsState, Start
 from ntm.models.machine.controllers import FeedForward, RegisterState
 from ntm.models.machine.machine import Machine
@@ -92,6 +93,44 @@ def test_lookup_is_the_whole_machine_rounded_tick_by_tick(drawn):
             tapes = torch.tensor([[list(code) for code in tape] for tape in end.tapes])
             assert torch.equal(tapes.transpose(0, 1).flatten(1).float(), memory)
     assert discrete.figures()["combinations"] <= 21
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(machines(), st.integers(16, 40))
+def test_many_rows_abreast_are_the_same_as_one_after_the_other(drawn, rows):
+    model, slots, seed = drawn
+    inputs = torch.from_numpy(np.random.default_rng(seed).integers(0, 2, (rows, 20, INPUTS))).float()
+    together, alone = model.discrete(), model.discrete()
+    first = together(inputs[:, :12], room=slots)
+    went_on = together(inputs[:, 12:], state=first.state)
+    for row in range(rows):
+        made = alone(inputs[row : row + 1], room=slots)
+        logits = torch.cat([first.logits, went_on.logits], 1)[row, :11]  # at tick 11 it has not read on yet
+        torch.testing.assert_close(logits, made.logits[0, :11], rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(went_on.logits[row], made.logits[0, 12:], rtol=1e-5, atol=1e-4)
+        assert went_on.state[row] == made.state[0]
+    assert together.figures()["combinations"] == alone.figures()["combinations"]
+    assert all(len({number for number, *_ in known.values()}) == len(known) for known in together.decisions.values())
+
+
+@pytest.mark.parametrize("why", ["too few", "no bits", "several lengths", "too many codes", "too long a key"])
+def test_what_cannot_be_run_abreast_is_run_row_by_row(why, monkeypatch):
+    model, task = model_of("task=binary_mul", "model=tape_pair" if why == "too long a key" else "model=tape")
+    for parameter in model.parameters():  # so large that much is written
+        torch.nn.init.normal_(parameter, 0, 0.7)
+    inputs = task.batch(0, "test", 0, 2 if why == "too few" else 16, (3, 3)).inputs
+    ticks = torch.full((len(inputs),), inputs.shape[1])
+    if why == "no bits":
+        inputs = inputs * 0.9
+    if why == "several lengths":
+        ticks[0] -= 1
+    if why == "too many codes":
+        monkeypatch.setattr(abreast, "CONTENTS", 1)
+    made = model.discrete()(inputs, ticks, room=20)
+    for row in range(len(inputs)):
+        alone = model.discrete()(inputs[row : row + 1, : ticks[row]], room=20)
+        torch.testing.assert_close(made.logits[row, : ticks[row]], alone.logits[0], rtol=1e-5, atol=1e-4)
+        assert made.state[row] == alone.state[0]
 
 
 def model_of(*words):

@@ -72,6 +72,8 @@ def test_all_pairs_are_asked_for_only_where_nothing_else_is_wrong(monkeypatch):
 class Wrong:
     """A model that answers some pairs wrongly."""
 
+    rounded = False
+
     def __init__(self, *pairs):
         self.pairs = pairs
 
@@ -85,22 +87,36 @@ def lines(task, batch):
     return [task.show(batch.inputs[i], batch.targets[i]) for i in range(len(batch.ticks))]
 
 
-def test_mistakes_are_what_is_wrong_of_the_longest():
+def test_mistakes_are_what_is_wrong_first():
     task = BinaryMul(every_pair=3)
     assert mistakes(task, Wrong()) == ()
     everything = [line for _, batch in task.every() for line in lines(task, batch)]
     found = mistakes(task, Wrong((3, 2), (1, 0)))
-    assert [everything[place] for place in found] == ["001 x 000 = 000000 ok", "011 x 010 = 000110 ok"]
-    every_pair = tuple(itertools.product(range(8), repeat=2))
-    assert mistakes(task, Wrong(*every_pair)) == tuple(range(84 - MOST, 84))
+    assert [everything[place] for place in found] == ["1 x 0 = 00 ok"]
+    found = mistakes(task, Wrong((3, 2), (6, 1)))
+    assert [everything[place] for place in found] == ["11 x 10 = 0110 ok"]
+    every_pair = tuple(itertools.product(range(8), range(4, 8)))
+    assert mistakes(task, Wrong(*every_pair)) == tuple(20 + 8 * a + b for a in range(8) for b in range(4, 8))[:MOST]
+
+
+def test_a_rounded_model_is_asked_by_decisions(monkeypatch):
+    lit = LitModel(parse(composed(*WRONG_AT_LAST)))
+    lit.model.round(1.0)
+    monkeypatch.setattr(lit.model, "logits", lambda batch, room: pytest.fail("asked"))
+    found = mistakes(lit.task, lit.model)
+    monkeypatch.undo()
+    dense = [lit.model.judge(lit.task, batch, length).errors for length, batch in lit.task.every()]
+    first = next((n for n, errors in enumerate(dense) if errors.any()), None)
+    assert first is not None
+    assert found == tuple((dense[first].nonzero()[:, 0] + 4 * first).tolist())
 
 
 def test_practice_is_mistakes_in_turn_and_others_as_long():
     task = BinaryMul(every_pair=3)
-    found = mistakes(task, Wrong((3, 2), (1, 0)))
+    found = mistakes(task, Wrong((3, 5), (6, 1)))
     batch = practice(task, found, 0, 7, MOST + 8)
     said = lines(task, batch)
-    assert said[:MOST] == ["001 x 000 = 000000 ok", "011 x 010 = 000110 ok"] * (MOST // 2)
+    assert said[:MOST] == ["011 x 101 = 001111 ok", "110 x 001 = 000110 ok"] * (MOST // 2)
     others = task.batch(0, "train", 7, MOST + 8, (3, 3))
     assert said[MOST:] == lines(task, others)[MOST:]
     assert len(practice(task, found, 0, 7, 4).ticks) == 4
@@ -130,7 +146,7 @@ def test_mistakes_are_remembered_once_rounding_is_in_full(monkeypatch):
     monkeypatch.setattr(lit.model, "logits", lambda batch, room: 1 - batch.targets * 2)
     lit.tallies = [Tally(2, 0.25, Score(torch.tensor([1, 0]), torch.full((2,), 4)))]
     lit.on_validation_epoch_end()
-    assert lit.progress.mistakes == lit.kept.progress.mistakes == tuple(range(4, 20))
+    assert lit.progress.mistakes == lit.kept.progress.mistakes == (0, 1, 2, 3)
     monkeypatch.setattr(lit.model, "logits", lambda batch, room: batch.targets * 2 - 1)
     lit.tallies = [Tally(2, 0.25, Score(torch.zeros(2), torch.full((2,), 4)))]
     lit.on_validation_epoch_end()

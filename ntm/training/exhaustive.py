@@ -12,14 +12,15 @@ MOST = 32
 
 
 def mistakes(task: Task, model: Model) -> tuple[int, ...]:
-    """Places in `Task.every` of sequences that the model is wrong on: of the last batch that has any, the last `MOST`."""
-    found: list[int] = []
+    """Places in `Task.every` of sequences that the model is wrong on: of the first batch that has any, the first `MOST`."""
+    judge = model.discrete() if model.rounded else model
     first = 0
     for length, batch in task.every():
-        wrong = model.judge(task, batch, length).errors.nonzero()[:, 0]
-        found = (first + wrong[-MOST:]).tolist() or found
+        wrong = judge.judge(task, batch, length).errors.nonzero()[:MOST, 0]
+        if len(wrong):
+            return tuple((first + wrong).tolist())
         first += len(batch.ticks)
-    return tuple(found)
+    return ()
 
 
 def practice(task: Task, places: tuple[int, ...], seed: int, index: int, size: int) -> Batch | None:

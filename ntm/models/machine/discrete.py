@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ntm.models.base import Model, Output
+from ntm.models.machine import abreast
 from ntm.models.machine.access import HeadsState
 from ntm.models.machine.controllers import RegisterState
 from ntm.models.machine.lookup import Code, Configuration, Decision, Key, Ring, Shape, loop_of, pairs, ring_of, small
@@ -42,29 +43,51 @@ class Decisions(dict[tuple, Decision]):
         self.furthest, self.lightest = 0.0, 1.0  # of a value from its bit, of a head on its slot
         self.adds = output.weight.new_empty(0, 2, output.out_features)  # to logits, by each decision and by what it saw
         self.fresh: list[Tensor] = []  # those that are not yet in it
+        self.abreast = abreast.Abreast(self.shape, self.of)
 
     def __missing__(self, flat: tuple) -> Decision:
-        key, heads = Key.of(self.shape, flat), self.machine.access
-        memory = torch.zeros_like(self.start.access.memory[0]).unflatten(-1, (heads.tapes, -1))
-        slots = len(memory)
-        seen = torch.stack([values(code) for code in key.seen]).unflatten(0, (heads.heads, -1))
-        at, tape = self.standing(key.met), torch.arange(heads.heads) % heads.tapes
-        memory[at, tape] = seen[:, self.shape.offsets.index(0)]
-        where, home = (F.one_hot(places % slots, slots).float()[None] for places in (at, at + torch.tensor(key.away)))
-        reads = seen[:, : len(heads.window)].reshape(1, -1)
-        access = HeadsState(memory.flatten(1)[None], where, home)
-        state = self.start._replace(controller=RegisterState(values(key.register)[None]), access=access, reads=reads)
-        hidden, after, _ = self.machine(torch.from_numpy(np.frombuffer(key.inputs, np.float32).copy())[None], state)
+        self.make([flat])
+        return self[flat]
 
-        self.fresh.append(torch.stack([self.said(hidden), self.heard(reads)]))
-        left = after.access.memory.view_as(memory)[at, tape]
-        steps, weights = heaviest(after.access.weights[0], at)
+    def of(self, flats: list[tuple]) -> list[Decision]:
+        """Decisions on several keys, each there once; those that are new are made together."""
+        fresh = [flat for flat in flats if flat not in self]
+        if fresh:
+            self.make(fresh)
+        return [self[flat] for flat in flats]
+
+    @torch.no_grad()
+    def make(self, flats: list[tuple]) -> None:
+        """Decide on keys that are not there yet, each a row of one tick."""
+        keys, heads = [Key.of(self.shape, flat) for flat in flats], self.machine.access
+        count, slots = len(keys), self.start.access.memory.shape[1]
+        start = self.machine.initial_state(count, slots)
+        memory = torch.zeros_like(start.access.memory).unflatten(-1, (heads.tapes, -1))
+        seen = torch.stack([values(code) for key in keys for code in key.seen]).unflatten(0, (count, heads.heads, -1))
+        at = torch.stack([self.standing(key.met) for key in keys])
+        row, tape = torch.arange(count)[:, None], torch.arange(heads.heads) % heads.tapes
+        memory[row, at, tape] = seen[:, :, self.shape.offsets.index(0)]
+        away = torch.tensor([key.away for key in keys])
+        where, home = (F.one_hot(places % slots, slots).float() for places in (at, at + away))
+        reads = seen[:, :, : len(heads.window)].reshape(count, -1)
+        register = torch.stack([values(key.register) for key in keys])
+        access = HeadsState(memory.flatten(2), where, home)
+        state = start._replace(controller=RegisterState(register), access=access, reads=reads)
+        inputs = torch.from_numpy(np.stack([np.frombuffer(key.inputs, np.float32) for key in keys]))
+        hidden, after, _ = self.machine(inputs, state)
+
+        self.fresh += torch.stack([self.said(hidden), self.heard(reads)], 1).unbind()
+        left = after.access.memory.view_as(memory)[row, at, tape]
+        steps, weights = heaviest(after.access.weights.flatten(0, 1), at.flatten())
         self.measure(weights, left, after.controller.register)
         moves = range(-self.shape.reach, self.shape.reach + 1)
-        leads = [[(start + move) % slots for start in (0, away) for move in moves] for away in key.away]
-        acts = [part for code, to, step in zip(codes(left), leads, steps) for part in (code, to.index(step))]
-        self[flat] = decision = (len(self), *codes(after.controller.register), *acts)
-        return decision
+        written, registers = codes(left.flatten(0, 1)), codes(after.controller.register)
+        for n, (flat, key) in enumerate(zip(flats, keys)):
+            acts: list[Code | int] = []
+            for h, far in enumerate(key.away, n * heads.heads):
+                leads = [(begun + move) % slots for begun in (0, far) for move in moves]
+                acts += [written[h], leads.index(steps[h])]
+            self[flat] = (len(self), registers[n], *acts)
 
     def standing(self, met: tuple[bool, ...]) -> Tensor:
         """Slots [H] that heads may be put on, those that have met on one; on tapes of their own they cannot meet."""
@@ -80,20 +103,20 @@ class Decisions(dict[tuple, Decision]):
             self.furthest = max([self.furthest, *(part - part.gt(0.5).float()).abs().flatten().tolist()])
 
     def said(self, hidden: Tensor) -> Tensor:
-        """What a tick's controller adds to its logits [O]."""
+        """What a tick's controller adds to its logits [K O]."""
         width = self.machine.controller.width
-        return F.linear(hidden[0, :width], self.output.weight[:, :width], self.output.bias)
+        return F.linear(hidden[:, :width], self.output.weight[:, :width], self.output.bias)
 
     def heard(self, reads: Tensor) -> Tensor:
-        """What reads [1 R] add to the logits [O] of the tick that they end."""
-        return F.linear(reads[0], self.output.weight[:, self.machine.controller.width :])
+        """What reads [K R] add to the logits [K O] of the tick that they end."""
+        return F.linear(reads, self.output.weight[:, self.machine.controller.width :])
 
-    def logits(self, path: array, last: Tensor) -> Tensor:
-        """Logits [T O] of decisions in a row, where `last` [1 R] is read in the end."""
+    def logits(self, path: Tensor, last: Tensor) -> Tensor:
+        """Logits [B T O] of decisions [B T] in a row, where `last` [B R] is read in the end."""
         if self.fresh:
             self.adds, self.fresh = torch.cat([self.adds, torch.stack(self.fresh)]), []
-        said, heard = self.adds[torch.frombuffer(path, dtype=torch.int64)].unbind(1)
-        return said + torch.cat([heard[1:], self.heard(last)[None]])
+        said, heard = self.adds[path].unbind(2)
+        return said + torch.cat([heard[:, 1:], self.heard(last)[:, None]], 1)
 
 
 class Discrete(Model):
@@ -122,8 +145,11 @@ class Discrete(Model):
         decisions, ring, first = self.beginnings[slots]
         logits = inputs.new_zeros(*inputs.shape[:2], self.output.out_features)
         lasts = [inputs.shape[1]] * len(inputs) if ticks is None else ticks.tolist()
-        rows = zip(inputs, logits, lasts, [first] * len(inputs) if state is None else state)
-        ends = [self.run(x[:last], decisions, ring, now, row) for x, row, last, now in rows]
+        begins = [first] * len(inputs) if state is None else state
+        ends = self.run_abreast(inputs, lasts, decisions, ring, begins, logits)
+        if ends is None:
+            rows = zip(inputs, logits, lasts, begins)
+            ends = [self.run(x[:last], decisions, ring, now, row) for x, row, last, now in rows]
         self.ticks, self.seconds = self.ticks + sum(lasts), self.seconds + time.perf_counter() - begun
         return Output(logits, ends)
 
@@ -148,15 +174,33 @@ class Discrete(Model):
     def run(self, inputs: Tensor, decisions: Decisions, ring: Ring, first: Configuration, logits: Tensor) -> Configuration:
         """Fill logits [T O] for inputs [T I]; returns where it ends."""
         now = first._replace(tapes=[tape.copy() for tape in first.tapes])
-        window = ring.beside[: len(self.machine.access.window)]
         for start in range(0, len(inputs), CHUNK):
             rows = np.ascontiguousarray(inputs[start : start + CHUNK].numpy())
             path = array("q")  # a list's numbers would be taken over one by one
             now = self.loop(rows.view(f"V{rows[0].nbytes}").ravel().tolist(), decisions, ring, now, path.append)
-            heads = zip(now.at, now.tapes * (self.shape.heads // self.shape.tapes))
-            last = torch.cat([values(tape[beside[at]]) for at, tape in heads for beside in window])[None]
-            logits[start : start + len(path)] = decisions.logits(path, last)
+            numbers = torch.frombuffer(path, dtype=torch.int64)[None]
+            logits[start : start + len(path)] = decisions.logits(numbers, self.read(now, ring)[None])[0]
         return now
+
+    def run_abreast(
+        self, inputs: Tensor, lasts: list[int], decisions: Decisions, ring: Ring, begins: list[Configuration], logits: Tensor
+    ) -> list[Configuration] | None:
+        """Fill logits [B T O] of all rows at once; None where they cannot be run so."""
+        rows = inputs.numpy()
+        if not abreast.fits(self.shape, rows, lasts):
+            return None
+        try:
+            path, ends = decisions.abreast.run(rows, ring, begins)
+        except OverflowError:
+            return None
+        logits[:] = decisions.logits(torch.from_numpy(path), torch.stack([self.read(end, ring) for end in ends]))
+        return ends
+
+    def read(self, now: Configuration, ring: Ring) -> Tensor:
+        """What the heads of a configuration read, [R]."""
+        heads = zip(now.at, now.tapes * (self.shape.heads // self.shape.tapes))
+        window = ring.beside[: len(self.machine.access.window)]
+        return torch.cat([values(tape[beside[at]]) for at, tape in heads for beside in window])
 
     def room_for(self, need: int) -> int:
         return self.machine.room_for(need)

@@ -6,7 +6,6 @@ one before. A sweep then is n + 1 ticks from there on, and the start tick of the
 """
 
 import sys
-from array import array
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -118,8 +117,8 @@ class Ticks(dict[Tick, Did]):
         if asked not in self.products:
             seen = self.seen(asked.left, asked.own, asked.right, self.decisions.machine.access.window)
             reads = torch.cat([values(code) for code in seen])[None]
-            logit = self.decisions.logits(array("q", [self[asked.tick].number]), reads)
-            self.products[asked] = int(logit[0, 0] > 0)
+            logit = self.decisions.logits(torch.tensor([[self[asked.tick].number]]), reads)
+            self.products[asked] = int(logit[0, 0, 0] > 0)
         return self.products[asked]
 
     @staticmethod

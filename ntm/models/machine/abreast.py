@@ -1,0 +1,112 @@
+"""Many rows of one length abreast: the same decisions as one row after the other, a tick of all rows by a few calls of numpy.
+
+What a tick depends on is one whole number for each row, found among those that were met before.
+
+Letters: B batch, T ticks, H heads, W offsets, N slots, K decisions.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ntm.models.machine.lookup import Code, Configuration, Decision, Ring, Shape, pairs
+
+LEAST = 16
+"""Rows from which on it is faster."""
+
+MOST_BITS = 62
+"""Of the number that a tick depends on."""
+
+CONTENTS, AWAY = 10, 7
+"""Bits of a slot's content's number, and of a register's, and of how far from home a head is."""
+
+
+class Ends(NamedTuple):
+    """What a run leaves."""
+
+    path: np.ndarray  # [B T], the number of each decision
+    configurations: list[Configuration]  # [B]
+
+
+def fits(shape: Shape, inputs: np.ndarray, lasts: list[int]) -> bool:
+    """Whether rows of inputs [B T I] can be run so: there are many, as long as each other, of bits, and a key is not too long."""
+    offsets, heads = len(shape.offsets), shape.heads
+    bits = inputs.shape[2] + CONTENTS * (1 + heads * offsets) + AWAY * heads + len(pairs(shape))
+    many = len(inputs) >= LEAST and set(lasts) == {inputs.shape[1]}
+    return many and bits <= MOST_BITS and bool(((inputs == 0) | (inputs == 1)).all())
+
+
+class Numbers(dict[Code, int]):
+    """Codes by their numbers, in the order in which they were met."""
+
+    def __missing__(self, code: Code) -> int:
+        self[code] = number = len(self)
+        if number >> CONTENTS:
+            raise OverflowError("more codes than a key has room for")
+        return number
+
+
+class Abreast:
+    """Decisions as arrays; `decide` makes them from keys, each once."""
+
+    def __init__(self, shape: Shape, decide: Callable[[list[tuple]], list[Decision]]):
+        self.shape, self.decide = shape, decide
+        self.codes = Numbers()  # of slots and of registers
+        self.keys = np.empty(0, np.int64)  # [K], ascending
+        self.rows = np.empty(0, np.int64)  # [K], the row of each in `table`
+        self.table = np.empty((0, 2 + 2 * shape.heads), np.int64)  # number, register, and each head's content and move
+
+    def run(self, inputs: np.ndarray, ring: Ring, configurations: list[Configuration]) -> Ends:
+        """All rows of inputs [B T I] from their configurations; raises OverflowError where there are too many codes."""
+        heads, tapes = range(self.shape.heads), self.shape.tapes
+        number = self.codes
+        register = np.array([number[now.register] for now in configurations])
+        at = np.array([now.at for now in configurations])
+        tape = np.array([[[number[code] for code in one] for one in now.tapes] for now in configurations])
+        beside, away, goes = (np.array(part) for part in ring)
+        row, path = np.arange(len(inputs)), np.empty(inputs.shape[:2], np.int64)
+        for t in range(inputs.shape[1]):
+            places = [at[:, h] for h in heads]
+            parts = [(register, CONTENTS), *((away[h][places[h]], AWAY) for h in heads)]
+            parts += [(tape[row, h % tapes, offset[places[h]]], CONTENTS) for h in heads for offset in beside]
+            parts += [((places[a] == places[b]).astype(np.int64), 1) for a, b in pairs(self.shape)]
+            found = self.look_up(inputs[:, t], parts)
+            path[:, t], register = found[:, 0], found[:, 1]
+            for h in heads:
+                tape[row, h % tapes, places[h]] = found[:, 2 + 2 * h]
+                at[:, h] = goes[h][found[:, 3 + 2 * h], places[h]]
+        code = list(number)
+        ends = zip(register.tolist(), at.tolist(), tape.tolist())
+        return Ends(path, [Configuration(code[now], where, [[code[n] for n in one] for one in held]) for now, where, held in ends])
+
+    def look_up(self, inputs: np.ndarray, parts: list[tuple[np.ndarray, int]]) -> np.ndarray:
+        """Decisions [B, 2 + 2H] on inputs [B I] and the other parts of a key, each [B] with its bits."""
+        keys = inputs.astype(np.int64) @ (1 << np.arange(inputs.shape[1]))
+        for part, bits in parts:
+            keys = keys << bits | part
+        place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        known = self.keys[place] == keys if len(self.keys) else np.zeros(len(keys), bool)
+        if not known.all():
+            fresh, first = np.unique(keys[~known], return_index=True)
+            asked = np.flatnonzero(~known)[first]
+            self.take_up(fresh, inputs[asked], [part[asked] for part, _ in parts])
+            place = np.searchsorted(self.keys, keys)
+        return self.table[self.rows[place]]
+
+    def take_up(self, fresh: np.ndarray, inputs: np.ndarray, parts: list[np.ndarray]) -> None:
+        """Take up decisions on keys that are new."""
+        heads, code = self.shape.heads, list(self.codes)
+        last = 1 + heads * (1 + len(self.shape.offsets))
+        flats = []
+        for given, (register, *rest) in zip(np.ascontiguousarray(inputs, np.float32), zip(*(part.tolist() for part in parts))):
+            seen, met = [code[n] for n in rest[heads : last - 1]], map(bool, rest[last - 1 :])
+            flats.append((given.tobytes(), code[register], *rest[:heads], *seen, *met))
+        rows = []
+        for number, register, *acts in self.decide(flats):
+            written = [part if n % 2 else self.codes[part] for n, part in enumerate(acts)]
+            rows.append([number, self.codes[register], *written])
+        keys, rows_of = np.concatenate([self.keys, fresh]), np.concatenate([self.rows, len(self.table) + np.arange(len(fresh))])
+        order = np.argsort(keys)
+        self.keys, self.rows = keys[order], rows_of[order]
+        self.table = np.concatenate([self.table, np.array(rows, np.int64)])
