@@ -111,10 +111,17 @@ def test_copy_is_learned_by_its_defaults(run):
 
 ALLOWED = {  # words on the command line -> what the one line must name
     "task=bogus": ["task=bogus", "binary_add, binary_mul, copy, repeat_copy"],
-    "model=bogus": ["model=bogus", "gru, lstm, ntm, ntm_lstm, rnn, tape, tape_lstm, tape_pair, tape_wide, transformer, turing"],
+    "model=bogus": [
+        "model=bogus",
+        "bilinear, deep_sets, dense, gru, lstm, multiply_cell, nac, nalu, nau, nmu, ntm, ntm_lstm, rnn, squares, tape",
+    ],
     "machine=tape": ["machine=tape", "no such key", "model"],
     "recipe=bogus": ["recipe=bogus", "no such recipe", "copy_ntm", "neutral"],
-    "model.name=bogus": ["model.name=bogus", "no such model", "machine, rnn, transformer, turing"],
+    "model.name=bogus": [
+        "model.name=bogus",
+        "no such model",
+        "bilinear, deep_sets, dense, machine, multiply_cell, nalu, nmu, rnn, squares, transformer, turing",
+    ],
     "model.name=[1]": ["model.name=[1]", "no such model"],
     "model.controller.kind=bogus": ["model.controller.kind=bogus", "'feedforward', 'lstm'"],
     "curriculum.learned_below=2": ["curriculum.learned_below=2", "less than or equal to 1"],
