@@ -79,10 +79,12 @@ def test_half_of_the_units_are_products_and_a_single_one_has_no_half():
     model = build(parse(composed("task=copy", "model=dense", "model.width=5", "model.products=true")))
     assert [layer.sizes for layer in model.layers] == [[3, 2, 2], [3, 2, 2]]
     assert signal(model(torch.zeros(1, 2, 9), record=True), "hidden", "hidden layer 1").shape == (1, 2, 5)
-    with pytest.raises(UserError, match=r"model.products=true: half of model.width=1 units is none; allowed: model.width=2 or more"):
+    with pytest.raises(UserError, match=r"model.products=true: half of model.width=1 units is none; allowed: model.width=2"):
         build(parse(composed("task=copy", "model=dense", "model.width=1", "model.products=true")))
 
 
-@pytest.mark.parametrize("word", ["model.activation=bogus", "model.depth=-1", "model.depth=65", "model.width=0", "model.products=2"])
+@pytest.mark.parametrize(
+    "word", ["model.activation=bogus", "model.depth=-1", "model.depth=65", "model.width=0", "model.products=2", "model.layers=2"]
+)
 def test_what_it_has_not_is_refused(refused, word):
     assert word.partition("=")[0] in refused("train", "task=copy", "model=dense", word)

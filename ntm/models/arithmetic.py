@@ -50,12 +50,12 @@ class Stack(Model):
 
     def told(self) -> str:
         """The formula of every output, or how far the weights are from being one."""
-        units = self.units()
-        far = max(float((unit.weight - unit.weight.round()).abs().max()) for unit in units)
+        weights = [unit.weight.detach() for unit in self.units()]
+        far = max(float((weight - weight.round()).abs().max()) for weight in weights)
         if far > NEAR:
             return f"its weights are up to {far:.3f} away from whole numbers"
-        names = [f"x{channel}" for channel in range(1, units[0].weight.shape[1] + 1)]
-        for unit in units:
+        names = [f"x{channel}" for channel in range(1, weights[0].shape[1] + 1)]
+        for unit in self.units():
             names = unit.formulas(names)
         return ", ".join(names)
 
