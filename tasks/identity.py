@@ -1,0 +1,45 @@
+"""Identity: a number in, the same number out, in a range and beyond it (Trask et al. 2018, arXiv 1808.00508, section 1.1).
+
+What a network of nonlinear units has learned of it ends with the range of the training. The length L is the range [-L, L].
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from tasks.base import Batch, only_row
+from tasks.fields import STRICT, Count, Counts, Positive, Range
+from tasks.numbers import Numbers, one_tick
+
+
+@dataclass(frozen=True, config=STRICT)
+class Identity(Numbers):
+    """Numbers drawn uniformly from -L to L, L from `lengths`; an answer is right within `tolerance` of its number."""
+
+    lengths: Range = (5, 5)
+    val_lengths: Counts = (5,)
+    test_lengths: Counts = (5, 10, 20)
+    probe_length: Count = 5
+    tolerance: Positive = 0.1
+
+    inputs = 1
+    mixed: ClassVar[bool] = False
+
+    def ticks(self, length: int) -> int:
+        return 1
+
+    def room(self, length: int) -> int:
+        return 1
+
+    def sequence(self, random: np.random.Generator, length: int, split: str):
+        return only_row(self.draw(random, [length], split))
+
+    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
+        numbers = random.uniform(-lengths[0], lengths[0], (len(lengths), 1))
+        return one_tick(numbers, numbers)
+
+    def show(self, inputs: Tensor, outputs: Tensor) -> str:
+        number = inputs[0, 0].item()
+        return f"{number:.6g} -> {self.verdict(outputs[0, 0].item(), number)}"
