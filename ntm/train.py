@@ -20,7 +20,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import ClusterEnvironment
 from rich.console import Console
 
-from ntm import files, runs, sizes, sweep
+from ntm import files, proving, runs, sizes, sweep
 from ntm.command import command
 from ntm.config import Config, build, name_of, parse, plain
 from ntm.errors import UserError
@@ -58,6 +58,7 @@ def check(config: Config) -> int:
     if trainer.processes > 1 and {"-m", "--multirun"} & set(sys.argv):
         told = f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}"
         raise UserError(f"{told}: the runs of a sweep (-m) are of one process each; allowed: 1, 1")
+    proving.check(config)
     needed = sizes.check_training(config)
     longest = max(config.task.test_lengths)
     rows = rows_of(config.task, longest, trainer.val_sequences)
@@ -115,7 +116,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             loaded = runs.read("resume", path)  # again, for now nobody else writes to it
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
-        module = LitModel(config)
+        module = LitModel(config, proving.proved)
         rows = -(-config.trainer.batch_size // config.trainer.processes)
         step = module.model.prepare(rows, device_of(config) == "gpu")
         over = loaded is not None and take_up(module, loaded, overrides)

@@ -48,7 +48,7 @@ class BinaryMul(Arithmetic):
     probe_length: Count = 4
     supervision: Literal["product", "running_product", "echo"] = "product"
     sweeps: Count | None = None
-    every_pair: Annotated[int, Field(ge=0, le=8)] = 6
+    every_pair: Annotated[int, Field(ge=0, le=8)] = 8
 
     mixed: ClassVar[bool] = False
 

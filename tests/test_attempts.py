@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import TINY, composed
+from test_exhaustive import Clock
 from test_pruning import WORDS
 from test_update import CURRICULUM
 
 from ntm.config import build, parse
 from ntm.training.attempts import begin_anew, stuck
 from ntm.training.curriculum import Progress, after_update, steps
-from ntm.training.module import LitModel
+from ntm.training.module import LitModel, Tally
+from tasks import Score
 
 
 def test_an_attempt_is_stuck_when_nothing_new_is_reached_for_so_many_updates():
@@ -71,3 +73,47 @@ def test_attempts_are_counted_in_the_checkpoint_and_told(told):
     assert "attempt 1 given up after update 6: nothing new for 6 updates; begun anew" in told
     assert "attempt 2 given up after update 12" in told
     assert ", attempt 3" in told
+
+
+AT_ITS_END = ["task=binary_mul", "task.val_lengths=[2]", "task.test_lengths=[2]", "task.every_pair=0", "trainer.val_sequences=2"]
+
+
+@pytest.mark.parametrize("provable", [True, False])
+def test_a_run_with_a_proof_to_find_is_over_only_when_it_is_found(provable, monkeypatch):
+    asked = []
+
+    def proves(model):
+        asked.append(model.rounded)
+        return provable
+
+    lit = LitModel(parse(composed(*AT_ITS_END)), proves)
+    lit.trainer = Clock()
+    at_last = Progress(updates=100, stage=lit.config.curriculum.all_stages - 1, noise=2.0, rounding=1.0, pruned=True, reached=90)
+    lit.progress = at_last
+    lit.model.round(1.0)
+    lit.tallies = [Tally(2, 0.25, Score(torch.zeros(2), torch.full((2,), 4)))]
+    lit.on_validation_epoch_end()
+    assert asked == [True]
+    assert (lit.solved, lit.trainer.should_stop, lit.progress.unproved) == (provable, provable, not provable)
+    assert lit.kept.progress == lit.progress
+    assert lit.selection == pytest.approx(1e-3 * 0.2 + 0.5 * (not provable))
+    assert stuck(10**6, lit.progress) == (not provable)
+    lit.progress = at_last._replace(rounding=0.9)  # before the end nobody asks
+    lit.tallies = [Tally(2, 0.25, Score(torch.zeros(2), torch.full((2,), 4)))]
+    lit.on_validation_epoch_end()
+    assert asked == [True]
+
+
+UNPROVABLE = [
+    ["task=copy", "model=tape", "curriculum.proof=true"],
+    ["task=binary_mul", "curriculum.rounding_updates=0"],
+    ["task=binary_mul", "model=tape_pair", "recipe=binary_mul_tape_wide"],
+]
+
+
+@pytest.mark.parametrize("words", UNPROVABLE)
+def test_a_proof_is_asked_for_only_of_what_can_be_proved(words, run, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("train", *words, "run_dir=run")
+    assert ended.value.code == 2
+    assert "curriculum.proof=true" in capsys.readouterr().err

@@ -14,13 +14,13 @@ LAYERS = [  # a file may import from its own layer and from those above it in th
     ["ntm.recipe"],
     ["ntm.config"],
     ["ntm.training", "ntm.proofs", "ntm.runs", "ntm.sizes"],
-    ["ntm.views", "ntm.named", "ntm.resuming", "ntm.words", "ntm.sweep"],
+    ["ntm.views", "ntm.named", "ntm.resuming", "ntm.words", "ntm.sweep", "ntm.proving"],
     ["ntm.command"],
     ["ntm.evaluate", "ntm.certificate"],
     ["ntm.multiplier"],
     ["ntm.train", "ntm.turing", "ntm.multiply", "ntm.certify"],
-    ["ntm.benches"],
-    ["ntm.bench"],
+    ["ntm.benches", "ntm.studies"],
+    ["ntm.bench", "ntm.study"],
 ]
 ANYWHERE = {"ntm"}
 """The package's front, `ntm/__init__.py`: it names what the rooms offer, and no room asks it for anything."""

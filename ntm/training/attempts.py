@@ -1,5 +1,7 @@
 """An attempt that reaches nothing new for `curriculum.patience_updates` is given up, and another one begun with fresh weights.
 
+So is one that ends with a machine that cannot be proved right, where `curriculum.proof` asks for that.
+
 A rule that a machine finds early can be one that nothing better follows from, as local search knows it; to begin again there is
 the oldest remedy (random restarts: Luby, Sinclair & Zuckerman 1993). It is counted, and shown.
 """
@@ -14,8 +16,8 @@ from ntm.training.curriculum import Progress
 
 
 def stuck(patience: int, progress: Progress) -> bool:
-    """Whether an attempt has reached nothing new for `patience` updates; 0 is for ever."""
-    return 0 < patience <= progress.updates - progress.reached
+    """Whether an attempt has reached nothing new for `patience` updates (0: for ever), or its end without the proof asked for."""
+    return progress.unproved or 0 < patience <= progress.updates - progress.reached
 
 
 def begin_anew(config: Config, model: Model, optimizer: Optimizer, progress: Progress) -> Progress:

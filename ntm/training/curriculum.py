@@ -36,6 +36,7 @@ class Progress(NamedTuple):
     missed: tuple[Natural, ...] = ()  # indices of those that were missed, and came back
     wrong: Natural = 0  # longer sequences that were wrong before
     pruned: bool = False  # whether no other channel will be given up
+    unproved: bool = False  # whether all was right, and no proof was found
     given_up: tuple[Natural, ...] = ()  # updates at which attempts before this one were
     mistakes: tuple[Natural, ...] = ()  # places in `Task.every` of what the latest validation found wrong
     steps: Natural = 0  # most that this attempt has reached at once, see `steps`

@@ -1,6 +1,7 @@
 """LitModel: one update of a model on a batch of its task, checked before and after: what is not finite is never kept."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 from ntm.config import Config, build, plain, validate
 from ntm.errors import UserError
 from ntm.files import NotFiniteError
-from ntm.models import Learned, Shown
+from ntm.models import Learned, Model, Shown
 from ntm.training import processes
 from ntm.training.attempts import begin_anew, stuck
 from ntm.training.clipping import Clipped, clip_gradients
@@ -41,10 +42,10 @@ class Tally(NamedTuple):
 class LitModel(L.LightningModule):
     """A model in training; its configuration is kept in every checkpoint as plain values."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, proves: Callable[[Model], bool] = lambda model: True):
         super().__init__()
         self.automatic_optimization = False  # an update that is not finite is not taken, and only we know
-        self.config, self.task = config, config.task
+        self.config, self.task, self.proves = config, config.task, proves
         self.model = build(config)
         self.progress = Progress()
         self.skips = Skips()
@@ -213,14 +214,14 @@ class LitModel(L.LightningModule):
         errors = [tally.score.error if math.isfinite(tally.loss) else 1.0 for tally in tallies]  # what is no number is no answer
         loss, error = sum(tally.loss for tally in tallies) / len(tallies), sum(errors) / len(errors)
         exact = 1 - sum(t.score.wrong_sequences for t in tallies) / sum(len(t.score.due) for t in tallies)
-        by_length = {f"length/{tally.length:04d}": e for tally, e in zip(tallies, errors)}
         means = {"val/loss": loss, "val/bit_error": error, "val/exact": exact}
+        means |= {f"length/{tally.length:04d}": e for tally, e in zip(tallies, errors)}
         for logger in self.loggers:
-            logger.log_metrics({**means, **by_length}, step=self.progress.updates)
+            logger.log_metrics(means, step=self.progress.updates)
         self.validated = self.progress.updates
         unfinished = not self.progress.rounding and self.config.curriculum.rounding_updates > 0
-        late = self.progress.rounding == 1  # before, training itself shows what is wrong
-        found = mistakes(self.task, self.model) if late or not (unfinished or any(errors)) else ()
+        asked = self.progress.rounding == 1 or not (unfinished or any(errors))  # before, training itself shows what is wrong
+        found = mistakes(self.task, self.model) if asked else ()
         self.progress = self.kept.progress = self.progress._replace(mistakes=found)
         unsafe = any(errors) or unfinished or bool(found)
         # What is not rounded yet is no candidate, and what is right on everything always a better one.
@@ -229,6 +230,9 @@ class LitModel(L.LightningModule):
         self.solved_in_a_row = 0 if unsafe else self.solved_in_a_row + 1
         if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
             self.progress = self.kept.progress = self.progress._replace(learned_at=self.progress.updates)
+        if self.solved and self.config.curriculum.proof and not self.proves(self.model):
+            self.solved_in_a_row, self.selection = 0, self.selection + 0.5
+            self.progress = self.kept.progress = self.progress._replace(unproved=True)
         if self.solved:
             self.trainer.should_stop = True
 

@@ -127,7 +127,7 @@ class Bar(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: LitModel) -> None:
         """Start at the update that a resumed run has reached."""
         self.started, self.first = time.monotonic(), module.progress.updates
-        self.given_up = len(module.progress.given_up)
+        self.given_up, self.unproved = len(module.progress.given_up), module.progress.unproved
         self.line = self.bar.add_task("training", total=trainer.max_steps, completed=self.first, figures="")
         self.bar.start()
 
@@ -136,9 +136,8 @@ class Bar(L.Callback):
         config, updates, given_up = module.config, module.progress.updates, module.progress.given_up
         if len(given_up) > self.given_up:
             self.given_up = len(given_up)
-            patience = config.curriculum.patience_updates
-            told = f"attempt {self.given_up} given up after update {updates}: nothing new for {patience} updates; begun anew"
-            tell(self.console, told)
+            why = "no proof" if self.unproved else f"nothing new for {config.curriculum.patience_updates} updates"
+            tell(self.console, f"attempt {self.given_up} given up after update {updates}: {why}; begun anew")
         if updates % min(config.trainer.log_every, config.trainer.val_every) == 0:
             stage = config.curriculum.told(module.progress.stage)
             stage += f", attempt {1 + self.given_up}" if config.curriculum.patience_updates else ""
@@ -147,6 +146,7 @@ class Bar(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: LitModel) -> None:
         """Without a terminal, say how it stands."""
+        self.unproved = module.progress.unproved
         if not self.console.is_terminal:
             seconds, updates = time.monotonic() - self.started, module.progress.updates
             left = seconds / max(1, updates - self.first) * (trainer.max_steps - updates)

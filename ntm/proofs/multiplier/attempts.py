@@ -1,6 +1,6 @@
 """The proof of a multiplier: what is tried, one after the other, until an invariant is found and the checker takes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -55,9 +55,8 @@ class Failed(NamedTuple):
     reasons: list[str]
 
 
-def prove(ticks: Ticks, tell: Callable[[str], None]) -> Proof | Failed:
+def prove(ticks: Ticks, tell: Callable[[str], None], attempts: Sequence[Attempt] = ATTEMPTS) -> Proof | Failed:
     """The first proof that closes; `tell` hears what is tried."""
-
     tell("sweeping over all operands of few bits")
     try:
         known = samples(ticks)
@@ -69,7 +68,7 @@ def prove(ticks: Ticks, tell: Callable[[str], None]) -> Proof | Failed:
         return solve(known, reach, depth)
 
     reasons: list[str] = []
-    for attempt in ATTEMPTS:
+    for attempt in attempts:
         tell(f"searching: {attempt}")
         try:
             return proof_of(ticks, found_by(ticks, attempt, digits), attempt)

@@ -1,0 +1,157 @@
+"""python -m ntm.studies.seeds <words of ntm.train> seeds=10 run_dir=<folder>: many seeds of a small model, trained as one batch.
+
+Each parameter has one more dimension, S seeds, and one update is one of all of them (torch.func): what is too small to keep a
+core busy alone costs little more a hundred times. Every seed sees its own batches and has the weights that it has alone.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from ntm import ends, files, runs
+from ntm.command import defaults, fail
+from ntm.config import Config, build, parse, plain, validate
+from ntm.errors import UserError
+from ntm.models import Model
+from ntm.training.curriculum import Progress, focus
+from ntm.training.module import LitModel
+from ntm.training.optimizers import OPTIMIZERS, keep_within
+from tasks import Batch
+from tasks.fields import Many
+
+EVERY = 5.0
+"""Seconds between two lines about how far it is."""
+
+
+class Lesson(nn.Module):
+    """What training minimises, as a module."""
+
+    def __init__(self, config: Config, model: Model):
+        super().__init__()
+        self.config, self.model = config, model
+
+    def forward(self, batch: Batch, weight: float) -> Tensor:
+        """Its loss on a batch, a scalar; `weight` is that of the penalty on soft choices."""
+        return self.model.learn(self.config.task, batch, self.config.trainer.mean_over, None, weight).loss
+
+
+class Trained(NamedTuple):
+    """One seed's end."""
+
+    seed: int
+    weights: dict[str, Tensor]
+    updates: int  # fewer than asked for where one was not finite
+
+
+def check(config: Config) -> None:
+    """Raise UserError where a recipe does what depends on how a run goes: then seeds would part."""
+    curriculum, optimizer, trainer = config.curriculum, config.optimizer, config.trainer
+    wanted = {
+        "curriculum.stages": (list(curriculum.stages), []),
+        "curriculum.noise": (curriculum.noise, 0.0),
+        "curriculum.rounding_from": (curriculum.rounding_from, 0.0),
+        "curriculum.patience_updates": (curriculum.patience_updates, 0),
+        "curriculum.warmup": (curriculum.warmup, None),
+        "optimizer.lr_floor": (optimizer.lr_floor, optimizer.lr),
+        "optimizer.addressing_rate": (optimizer.addressing_rate, 1.0),
+        "optimizer.clip": (optimizer.clip, "norm"),
+        "trainer.stop_when_solved": (trainer.stop_when_solved, False),
+    }
+    for key, (value, needed) in wanted.items():
+        if value != needed:
+            raise UserError(f"{key}={value}: seeds that are trained together cannot have it; allowed: {needed}")
+
+
+def together(config: Config, seeds: Sequence[int], say: Callable[[int], None]) -> list[Trained]:
+    """Train every seed for `trainer.max_steps` updates; `say` is told how many are made.
+
+    A seed whose update is not finite stays as it was before it, and is not trained on.
+    """
+    check(config)
+    lesson, bounds = Lesson(config, build(config)), {}
+    fresh = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        fresh.append(build(config).state_dict())
+    stacked = {f"model.{name}": nn.Parameter(torch.stack([each[name] for each in fresh])) for name in fresh[0]}
+    bounds = {f"model.{name}": held for name, held in lesson.model.bounds().items()}
+    optimizer = OPTIMIZERS[config.optimizer.name](list(stacked.values()), lr=config.optimizer.lr)
+    losses = vmap(lambda weights, batch, weight: functional_call(lesson, weights, (batch, weight)), (0, 0, None))
+    updates = torch.zeros(len(seeds), dtype=torch.long)
+    alive = torch.ones(len(seeds), dtype=torch.bool)
+    for update in range(config.trainer.max_steps):
+        drawn = [config.task.batch(seed, "train", update, config.trainer.batch_size) for seed in seeds]
+        batch = Batch(*(torch.stack(parts) for parts in zip(*drawn)))
+        optimizer.zero_grad()
+        loss = losses(stacked, batch, focus(config.curriculum, Progress(updates=update)))
+        loss.sum().backward()
+        norms = clip(stacked, config.optimizer.clip_at)
+        alive &= loss.detach().isfinite() & norms.isfinite()
+        dead = ~alive
+        kept = {name: value.detach()[dead].clone() for name, value in stacked.items()} if dead.any() else {}
+        optimizer.step()
+        keep_within(stacked, bounds)
+        with torch.no_grad():
+            for name, value in kept.items():
+                stacked[name][dead] = value
+        updates += alive
+        say(update + 1)
+    ends_of = enumerate(zip(seeds, updates.tolist()))
+    return [
+        Trained(seed, {name.removeprefix("model."): value.detach()[n].clone() for name, value in stacked.items()}, made)
+        for n, (seed, made) in ends_of
+    ]
+
+
+def clip(stacked: dict[str, nn.Parameter], limit: float) -> Tensor:
+    """Clip each seed's gradients by their common norm, in place; returns the norms [S] from before."""
+    gradients = [value.grad for value in stacked.values() if value.grad is not None]
+    norms = torch.linalg.vector_norm(torch.cat([gradient.flatten(1) for gradient in gradients], 1), dim=1)
+    scales = (limit / (norms + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(scales.view(-1, *[1] * (gradient.dim() - 1)))
+    return norms
+
+
+def save(config: Config, trained: Trained, folder: Path) -> None:
+    """A run as any other: its checkpoint and its configuration."""
+    own = config._replace(seed=trained.seed)
+    module = LitModel(own)
+    module.model.load_state_dict(trained.weights)
+    module.progress = Progress(updates=trained.updates)
+    folder.mkdir(parents=True, exist_ok=True)
+    runs.save_config(folder, plain(own))
+    files.save(folder / runs.BEST, module.checkpoint())
+
+
+def main(words: list[str]) -> None:
+    """Train and save: each seed in a folder of its own below run_dir."""
+    given = {key: value for key, _, value in (word.partition("=") for word in words)}
+    count, folder = validate(Many, int(given["seeds"]), "seeds"), Path(given["run_dir"])
+    rest = [word for word in words if not word.startswith(("seeds=", "run_dir="))]
+    config = parse({key: value for key, value in defaults("train", rest).items() if key not in runs.RUN_KEYS})
+    torch.set_num_threads(config.trainer.threads)
+    begun = told = time.monotonic()
+
+    def say(made: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > EVERY:
+            told = time.monotonic()
+            print(f"{made}/{config.trainer.max_steps} updates of {count} seeds, {told - begun:.0f} s", flush=True)
+
+    for trained in together(config, range(count), say):
+        save(config, trained, folder / f"seed-{trained.seed}")
+
+
+if __name__ == "__main__":
+    ends.leave_at_once("studies.seeds")
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        fail("studies.seeds", str(error))
