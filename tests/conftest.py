@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ntm import certify, evaluate, multiply, train, turing
+from ntm import certify, evaluate, multiply, study, train, turing
 from ntm.command import defaults
 from ntm.runs import RUN_KEYS
 
@@ -18,6 +18,7 @@ COMMANDS = {
     "multiply": multiply.main,
     "turing": turing.main,
     "certify": certify.main,
+    "study": study.main,
 }
 
 TINY = ["task=copy", "task.lengths=[1,3]", "task.val_lengths=[3,5]", "task.test_lengths=[3,4]", "task.probe_length=3"]

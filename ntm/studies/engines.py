@@ -25,7 +25,7 @@ def engine(on: str) -> Iterator[Executor]:
             executor.shutdown(wait=True, cancel_futures=True)
         return
     try:
-        from distributed import Client  # type: ignore[import-not-found, unused-ignore]
+        from distributed import Client  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         told = "needs Dask, pip install 'ntm-machines[cluster]'"
         raise UserError(f"on={on}: {told}; allowed: {LOCAL}, or a Dask scheduler's address as tcp://host:8786") from None

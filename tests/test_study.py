@@ -1,0 +1,331 @@
+"""Studies: what is planned, that seeds trained together are as those trained alone, that what is done is kept, and what is told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import composed
+
+from ntm import ends, runs
+from ntm.config import parse
+from ntm.errors import UserError
+from ntm.studies import seeds
+from ntm.studies.figures import told
+from ntm.studies.page import sentence
+from ntm.studies.plan import Budget, Job, Part, Row, Study, jobs
+from ntm.studies.results import wilson
+from ntm.studies.work import Outcome, StoppedError, kept, work
+from ntm.training.data import Draw
+from ntm.training.module import LitModel
+
+PART = Part(
+    "T", "Q?", ("task=copy",), {"quick": Budget(2, ("trainer.max_steps=5",)), "full": Budget(3, seconds=2.0)}, {"a": Row()}, (3, 6)
+)
+TINY = ["study=first", "study.parts.copy.budgets.quick.seeds=1", "study.parts.copy.rows={GRU: {words: [model=gru,model.width=8]}}"]
+
+
+def study_of(**parts):
+    return Study("S", "About.", parts)
+
+
+def test_a_plan_has_a_job_for_every_seed_or_one_for_all_that_are_trained_together():
+    study = study_of(one=replace(PART, rows={"a b": Row(("model=gru",)), "C": Row()}), two=replace(PART, together=True))
+    found = jobs(study, "quick")
+    words = ("task=copy", "model=gru", "trainer.threads=1", "trainer.max_steps=5")
+    assert found[0] == Job("one", "a b", words, (0,), False, (3, 6), 256)
+    assert [(job.part, job.row, job.seeds) for job in found] == [
+        ("one", "a b", (0,)),
+        ("one", "a b", (1,)),
+        ("one", "C", (0,)),
+        ("one", "C", (1,)),
+        ("two", "a", (0, 1)),
+    ]
+    assert found[0].folder(Path("x")) == Path("x/one/a-b")
+    assert found[-1].name == "two, a, seeds 0 to 1"
+
+
+def test_seconds_become_updates_before_anything_is_run():
+    study = study_of(one=replace(PART, rows={"a": Row(ms=16.0)}))
+    assert jobs(study, "full")[0].words[-1] == "trainer.max_steps=125"
+    with pytest.raises(UserError, match=r"study.parts.one.rows.a.ms: must be given"):
+        jobs(study_of(one=PART), "full")
+    with pytest.raises(UserError, match=r"budget=huge: part one has no such budget; allowed: quick, full"):
+        jobs(study_of(one=PART), "huge")
+    with pytest.raises(UserError, match="two have one folder"):
+        jobs(study_of(one=replace(PART, rows={"a": Row(), "A!": Row()})), "quick")
+
+
+def test_wilson_is_as_published():
+    # Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29
+    for (count, of), wanted in {
+        (81, 263): (0.2553, 0.3662),
+        (15, 148): (0.0624, 0.1605),
+        (0, 20): (0, 0.1611),
+        (1, 29): (0.0061, 0.1718),
+    }.items():
+        assert wilson(count, of) == pytest.approx(wanted, abs=5e-5)
+    assert wilson(0, 0) == (0, 1)
+
+
+def test_only_all_is_a_hundred_per_cent():
+    assert [told(share) for share in (0, 49.6, 99.4, 99.96, 100)] == ["0", "50", "99.4", "99.9", "100"]
+
+
+CONSTANT = [
+    "optimizer.lr_floor=1e-2",
+    "optimizer.lr=1e-2",
+    "trainer.stop_when_solved=false",
+    "trainer.max_steps=12",
+    "trainer.batch_size=8",
+]
+CHEAP = ["task=arithmetic", "task.operation=cheap"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*CHEAP, "model=dense"],
+        [*CHEAP, "model=nalu"],
+        [*CHEAP, "model=nmu", "curriculum.focus=10", "curriculum.focus_updates=[3,8]"],
+        ["task=copy", "task.lengths=[2,4]", "model=transformer", "recipe=neutral"],
+        ["task=parallel_mul", "model=dense", "optimizer.clip_at=0.01"],
+    ],
+)
+def test_seeds_that_are_trained_together_are_as_each_is_alone(words):
+    config = parse(composed(*words, *CONSTANT))
+    together = seeds.together(config, [3, 5], lambda made: None)
+    for trained in together:
+        own = config._replace(seed=trained.seed)
+        torch.manual_seed(own.seed)
+        lit = LitModel(own)
+        lit.log_update = lambda *_: None
+        lit.manual_backward = lambda loss: loss.backward()
+        optimizer = lit.kept.optimizer
+        for update in range(12):
+            lit.update(Draw(own.task.batch(own.seed, "train", update, 8), 0), optimizer)
+        assert trained.updates == lit.progress.updates == 12
+        for name, value in lit.model.state_dict().items():
+            torch.testing.assert_close(trained.weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_seed_that_is_not_finite_stays_as_it_was_and_the_others_go_on(monkeypatch):
+    config = parse(composed(*CHEAP, "model=dense", *CONSTANT))
+    whole = seeds.together(config, [0, 1], lambda made: None)
+    drawn = type(config.task).batch
+
+    def batch(self, seed, split, index, size, lengths=None):
+        found = drawn(self, seed, split, index, size, lengths)
+        return found._replace(inputs=found.inputs * float("inf")) if (seed, index) == (1, 7) else found
+
+    monkeypatch.setattr(type(config.task), "batch", batch)
+    hurt = seeds.together(config, [0, 1], lambda made: None)
+    assert [trained.updates for trained in hurt] == [12, 7]
+    short = parse(composed(*CHEAP, "model=dense", *CONSTANT, "trainer.max_steps=7"))
+    monkeypatch.undo()
+    for name, value in whole[0].weights.items():
+        assert torch.equal(hurt[0].weights[name], value)
+    for name, value in seeds.together(short, [0, 1], lambda made: None)[1].weights.items():
+        assert torch.equal(hurt[1].weights[name], value)
+
+
+@pytest.mark.parametrize("word", ["curriculum.stages=[1,2]", "optimizer.lr_floor=1e-9", "trainer.stop_when_solved=true"])
+def test_seeds_cannot_part_from_each_other(word):
+    config = parse(composed(*CHEAP, "model=dense", *CONSTANT, word))
+    with pytest.raises(UserError, match=word.partition("=")[0]):
+        seeds.check(config)
+
+
+OUTCOME = Outcome(0, "", 10, 5, (0.1, 0.2), (0, 3), (True, False), "it copies")
+
+
+def test_a_sentence_says_what_was_learned():
+    assert sentence(PART, [OUTCOME]) == (
+        "seed 0: it copies; learned what it was trained on (at 3 by 1 of 1 seeds, at 6 by 0), and not what follows from it."
+    )
+    silent = OUTCOME._replace(told="")
+    assert sentence(PART, [silent._replace(solved=(True, True))] * 2) == "solved at every length that was judged, by every seed."
+    assert sentence(PART, [silent._replace(solved=(False, False))]) == "not learned: solved at 3 by 0 of 1 seeds, at 6 by 0."
+    assert sentence(PART, []) == "no seed ended well."
+
+
+def test_a_job_is_kept_and_another_plan_is_worked_on_anew(tmp_path, monkeypatch):
+    asked = []
+
+    def ended(words, log):
+        asked.append(words)
+        log.write_text("one\nthe last line\n")
+        return 0 if len(asked) == 2 else 1
+
+    monkeypatch.setattr("ntm.studies.work.ended", ended)
+    monkeypatch.setattr("ntm.studies.work.judged", lambda job, seed, folder: OUTCOME._replace(seed=seed))
+    (job,) = [one for one in jobs(study_of(one=PART), "quick") if one.seeds == (1,)]
+    assert kept(job, tmp_path) is None
+    (done,) = work(job, tmp_path)
+    assert done.outcome == Outcome(1, "the last line")
+    assert kept(job, tmp_path) is None  # what has failed is tried again
+    (tmp_path / "one/a/seed-1").mkdir()
+    (done,) = work(job, tmp_path)
+    assert done.outcome == OUTCOME._replace(seed=1)
+    assert kept(job, tmp_path) == [done]
+    assert kept(job._replace(words=("task=copy",)), tmp_path) is None
+    assert kept(job._replace(sequences=7), tmp_path) is None
+    (tmp_path / "one/a/seed-1.json").write_text("{")
+    assert kept(job, tmp_path) is None
+    assert asked[0][:2] == ["ntm.train", "task=copy"]
+    assert asked[0][-2:] == ["seed=1", f"run_dir={tmp_path / 'one/a/seed-1'}"]
+
+
+def test_a_run_that_was_begun_goes_on(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("ntm.studies.work.ended", lambda words, log: asked.append(words) or 0)
+    monkeypatch.setattr("ntm.studies.work.judged", lambda job, seed, folder: OUTCOME)
+    (job, _) = jobs(study_of(one=PART), "quick")
+    begun = tmp_path / "one/a/seed-0"
+    begun.mkdir(parents=True)
+    (begun / runs.LAST).touch()
+    work(job, tmp_path)
+    assert asked == [["ntm.train", f"resume={begun}"]]
+
+
+def test_a_job_that_is_asked_to_end_ends(tmp_path, monkeypatch):
+    job = jobs(study_of(one=replace(PART, words=("task=copy", "trainer.max_steps=1000000"))), "quick")[0]
+    monkeypatch.setattr(ends.watch, "asked", ends.Ended(signal.SIGTERM))
+    with pytest.raises(StoppedError):
+        work(job, tmp_path)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+REFUSED = {
+    "budget=bogus": ["budget=bogus", "quick"],
+    "page=page.txt": ["page=page.txt", ".md"],
+    "study=bogus": ["study=bogus", "first, multiplication"],
+    "on=tcp://127.0.0.1:1": ["on=tcp://127.0.0.1:1", "local"],
+    "study.parts.copy.rows.GRU.words=[model=bogus]": ["model=bogus"],
+    "study.parts.copy.rows.GRU.words=[trainer.batch_size=0]": ["trainer.batch_size=0"],
+    "study.parts.copy.sequences=0": ["study.parts.copy.sequences=0"],
+}
+
+
+@pytest.mark.parametrize("word", REFUSED)
+def test_mistakes_get_one_line(word, run, capsys):
+    words = [word] if word.startswith("study=") else ["first", word]
+    with pytest.raises(SystemExit) as ended:
+        run("study", *words)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert not [part for part in REFUSED[word] if part not in error], error
+
+
+def studied(folder, *words, **keywords):
+    """`python -m ntm.study` as somebody types it; the process."""
+    words = [*TINY, f"folder={folder}", *words]
+    return subprocess.Popen(
+        [sys.executable, "-m", "ntm.study", *words], stdout=subprocess.PIPE, text=True, cwd=folder.parent, **keywords
+    )
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """The folder of the first study, done once without a break, and what it printed."""
+    folder = tmp_path_factory.mktemp("study") / "first"
+    process = studied(folder)
+    printed = process.communicate()[0]
+    assert process.returncode == 0
+    return folder, printed
+
+
+def test_the_first_study_has_a_page_with_every_row(first):
+    folder, printed = first
+    results = json.loads((folder / "results.json").read_text())
+    assert {part: list(content["rows"]) for part, content in results["parts"].items()} == {
+        "copy": ["GRU"],
+        "sums": ["linear", "NMU"],
+    }
+    assert [one["seed"] for one in results["parts"]["sums"]["rows"]["NMU"]["outcomes"]] == [0, 1, 2]
+    page = (folder / "first.md").read_text()
+    assert all(f"|{row}|" in page and f"* **{row}**: " in page for row in ("GRU", "linear", "NMU"))
+    assert "![Copy](first-copy.png)" in page
+    html = (folder / "first.html").read_text()
+    assert html.count("data:image/png;base64,") >= 2
+    assert 'src="first-' not in html
+    assert (folder / "first-sums.png").read_bytes().startswith(b"\x89PNG")
+    assert list((folder / "tensorboard").rglob("events.out*"))
+    assert "3/3" in printed
+
+
+def test_what_is_done_is_known_and_a_row_can_be_added(first):
+    folder, _ = first
+    before = (folder / "results.json").read_text()
+    process = studied(folder, "study.parts.sums.rows.tanh={words: [model=dense,model.activation=tanh]}")
+    printed = process.communicate()[0]
+    assert process.returncode == 0
+    assert "known       3 of 4 jobs" in printed
+    results = json.loads((folder / "results.json").read_text())
+    assert list(results["parts"]["sums"]["rows"]) == ["linear", "NMU", "tanh"]
+    assert studied(folder).communicate()[0].count("known       3 of 3 jobs") == 1
+    assert (folder / "results.json").read_text() == before
+
+
+def test_a_study_that_is_killed_again_and_again_ends_with_the_same_results(first, tmp_path):
+    whole, killed = (first[0] / "results.json").read_text(), tmp_path / "killed"
+    for wait, how in ((4.0, signal.SIGKILL), (7.0, signal.SIGTERM), (9.0, signal.SIGKILL)):
+        process = studied(killed, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        process.send_signal(how)
+        process.communicate()
+    process = studied(killed)
+    process.communicate()
+    assert process.returncode == 0
+    assert (killed / "results.json").read_text() == whole
+
+
+def test_two_workers_of_a_cluster_have_the_same_results(first, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    scheduler = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", "s.json"],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    worker = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_worker",
+            "--nworkers",
+            "2",
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--scheduler-file",
+            "s.json",
+        ],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "s.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        address = json.loads((tmp_path / "s.json").read_text())["address"]
+        process = studied(tmp_path / "there", f"on={address}")
+        process.communicate()
+        assert process.returncode == 0
+    finally:
+        for started in (worker, scheduler):
+            started.terminate()
+            started.wait()
+    assert (tmp_path / "there/results.json").read_text() == (first[0] / "results.json").read_text()
+    assert distributed.__version__
