@@ -33,7 +33,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "tanhshrink": nn.Tanhshrink,
 }
-"""By `model.activation`; all that figure 1 of Trask et al. 2018 (arXiv 1808.00508) compares is among them."""
+"""By `model.activation`."""
 
 Activation = Literal[
     "elu",

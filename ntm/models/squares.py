@@ -1,6 +1,6 @@
 """Multiplication by squares alone, u v = ((u + v)^2 - u^2 - v^2) / 2, where the square is a dense network of one number.
 
-Yarotsky 2016 (arXiv 1610.01145), equation 3, has the identity; there the network is made by hand, here it is learned.
+Yarotsky (arXiv 1610.01145) builds products so, from a square made by hand; here the square is learned.
 Letters: B batch, T ticks, I inputs, O outputs.
 """
 
