@@ -94,7 +94,7 @@ CHEAP = ["task=arithmetic", "task.operation=cheap"]
         [*CHEAP, "model=dense"],
         [*CHEAP, "model=nalu"],
         [*CHEAP, "model=nmu", "curriculum.focus=10", "curriculum.focus_updates=[3,8]"],
-        ["task=copy", "task.lengths=[2,4]", "model=transformer", "recipe=neutral"],
+        ["task=copy", "task.lengths=[2,2]", "model=deep_sets"],
         ["task=parallel_mul", "model=dense", "optimizer.clip_at=0.01"],
     ],
 )

@@ -112,15 +112,17 @@ def trained(job: Job, folder: Path) -> str:
 
 def ended(words: list[str], log: Path) -> int:
     """The exit code of a command whose lines go into a file; it ends when this process is gone. Raises StoppedError."""
-    with log.open("w") as said:
-        process = subprocess.Popen(
+    with (
+        log.open("w") as said,
+        subprocess.Popen(
             [sys.executable, "-m", *words],
             stdin=subprocess.PIPE,  # of which nobody else holds the other end
             stdout=said,
             stderr=subprocess.STDOUT,
             process_group=0,
             env={**os.environ, ends.PARENT: "1"},
-        )
+        ) as process,
+    ):
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(0.2)
