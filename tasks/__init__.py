@@ -11,6 +11,7 @@ from tasks.parallel_mul import ParallelMul
 from tasks.product_text import ProductText
 from tasks.repeat_copy import RepeatCopy
 from tasks.turing.task import Turing
+from tasks.written_mul import WrittenMul
 
 TASKS: dict[str, type[Task]] = {
     "arithmetic": RealArithmetic,
@@ -23,6 +24,7 @@ TASKS: dict[str, type[Task]] = {
     "product_text": ProductText,
     "repeat_copy": RepeatCopy,
     "turing": Turing,
+    "written_mul": WrittenMul,
 }
 
 __all__ = [
@@ -40,4 +42,5 @@ __all__ = [
     "Score",
     "Task",
     "Turing",
+    "WrittenMul",
 ]

@@ -106,3 +106,12 @@ def test_tasks_draw_from_the_set_that_is_asked_for():
 def test_a_set_that_is_none_is_refused():
     with pytest.raises(ValidationError, match=r"no such set of operands; allowed: mixed, uniform, .*unequal"):
         BinaryMul(operands="odd")
+
+
+def test_operands_have_long_carries():
+    random = np.random.default_rng(0)
+    found = [operand(random, 12) for _ in range(2000)]
+    assert all(0 <= value < 2**12 for value in found)
+    assert found.count(2**12 - 1) > 50
+    assert found.count(0) > 10
+    assert sum(bin(value).count("1") == 1 for value in found) > 50

@@ -1,11 +1,6 @@
 """Studies: what is planned, that seeds trained together are as those trained alone, that what is done is kept, and what is told."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +23,6 @@ from ntm.training.module import LitModel
 PART = Part(
     "T", "Q?", ("task=copy",), {"quick": Budget(2, ("trainer.max_steps=5",)), "full": Budget(3, seconds=2.0)}, {"a": Row()}, (3, 6)
 )
-TINY = ["study=first", "study.parts.copy.budgets.quick.seeds=1", "study.parts.copy.rows={GRU: {words: [model=gru,model.width=8]}}"]
 
 
 def study_of(**parts):
@@ -200,132 +194,3 @@ def test_a_job_that_is_asked_to_end_ends(tmp_path, monkeypatch):
     with pytest.raises(StoppedError):
         work(job, tmp_path)
     assert not list(tmp_path.rglob("*.json"))
-
-
-REFUSED = {
-    "budget=bogus": ["budget=bogus", "quick"],
-    "page=page.txt": ["page=page.txt", ".md"],
-    "study=bogus": ["study=bogus", "first, multiplication"],
-    "on=tcp://127.0.0.1:1": ["on=tcp://127.0.0.1:1", "local"],
-    "study.parts.copy.rows.GRU.words=[model=bogus]": ["model=bogus"],
-    "study.parts.copy.rows.GRU.words=[trainer.batch_size=0]": ["trainer.batch_size=0"],
-    "study.parts.copy.sequences=0": ["study.parts.copy.sequences=0"],
-}
-
-
-@pytest.mark.parametrize("word", REFUSED)
-def test_mistakes_get_one_line(word, run, capsys):
-    words = [word] if word.startswith("study=") else ["first", word]
-    with pytest.raises(SystemExit) as ended:
-        run("study", *words)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert not [part for part in REFUSED[word] if part not in error], error
-
-
-def studied(folder, *words, **keywords):
-    """`python -m ntm.study` as somebody types it; the process."""
-    words = [*TINY, f"folder={folder}", *words]
-    return subprocess.Popen(
-        [sys.executable, "-m", "ntm.study", *words], stdout=subprocess.PIPE, text=True, cwd=folder.parent, **keywords
-    )
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    """The folder of the first study, done once without a break, and what it printed."""
-    folder = tmp_path_factory.mktemp("study") / "first"
-    process = studied(folder)
-    printed = process.communicate()[0]
-    assert process.returncode == 0
-    return folder, printed
-
-
-def test_the_first_study_has_a_page_with_every_row(first):
-    folder, printed = first
-    results = json.loads((folder / "results.json").read_text())
-    assert {part: list(content["rows"]) for part, content in results["parts"].items()} == {
-        "copy": ["GRU"],
-        "sums": ["linear", "NMU"],
-    }
-    assert [one["seed"] for one in results["parts"]["sums"]["rows"]["NMU"]["outcomes"]] == [0, 1, 2]
-    page = (folder / "first.md").read_text()
-    assert all(f"|{row}|" in page and f"* **{row}**: " in page for row in ("GRU", "linear", "NMU"))
-    assert "![Copy](first-copy.png)" in page
-    html = (folder / "first.html").read_text()
-    assert html.count("data:image/png;base64,") >= 2
-    assert 'src="first-' not in html
-    assert (folder / "first-sums.png").read_bytes().startswith(b"\x89PNG")
-    assert list((folder / "tensorboard").rglob("events.out*"))
-    assert "3/3" in printed
-
-
-def test_what_is_done_is_known_and_a_row_can_be_added(first):
-    folder, _ = first
-    before = (folder / "results.json").read_text()
-    process = studied(folder, "study.parts.sums.rows.tanh={words: [model=dense,model.activation=tanh]}")
-    printed = process.communicate()[0]
-    assert process.returncode == 0
-    assert "known       3 of 4 jobs" in printed
-    results = json.loads((folder / "results.json").read_text())
-    assert list(results["parts"]["sums"]["rows"]) == ["linear", "NMU", "tanh"]
-    assert studied(folder).communicate()[0].count("known       3 of 3 jobs") == 1
-    assert (folder / "results.json").read_text() == before
-
-
-def test_a_study_that_is_killed_again_and_again_ends_with_the_same_results(first, tmp_path):
-    whole, killed = (first[0] / "results.json").read_text(), tmp_path / "killed"
-    for wait, how in ((4.0, signal.SIGKILL), (7.0, signal.SIGTERM), (9.0, signal.SIGKILL)):
-        process = studied(killed, stderr=subprocess.DEVNULL)
-        time.sleep(wait)
-        process.send_signal(how)
-        process.communicate()
-    process = studied(killed)
-    process.communicate()
-    assert process.returncode == 0
-    assert (killed / "results.json").read_text() == whole
-
-
-def test_two_workers_of_a_cluster_have_the_same_results(first, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    env = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    scheduler = subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", "s.json"],
-        cwd=tmp_path,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    worker = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_worker",
-            "--nworkers",
-            "2",
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-            "--scheduler-file",
-            "s.json",
-        ],
-        cwd=tmp_path,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "s.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        address = json.loads((tmp_path / "s.json").read_text())["address"]
-        process = studied(tmp_path / "there", f"on={address}")
-        process.communicate()
-        assert process.returncode == 0
-    finally:
-        for started in (worker, scheduler):
-            started.terminate()
-            started.wait()
-    assert (tmp_path / "there/results.json").read_text() == (first[0] / "results.json").read_text()
-    assert distributed.__version__

@@ -7,10 +7,12 @@ from ntm.models.dense import DenseConfig
 from ntm.models.machine import MachineConfig
 from ntm.models.multiply_cell import MultiplyCellConfig
 from ntm.models.nalu import NALUConfig
+from ntm.models.neural_gpu import NeuralGPUConfig
 from ntm.models.nmu import NMUConfig
 from ntm.models.recurrent import Cell, Recurrent, Tick
 from ntm.models.rnn import RNNConfig
 from ntm.models.squares import SquaresConfig
+from ntm.models.stack_rnn import StackRNNConfig
 from ntm.models.transformer import TransformerConfig
 from ntm.models.turing.learn import TableConfig
 
@@ -21,9 +23,11 @@ MODELS: dict[str, type[ModelConfig]] = {
     "machine": MachineConfig,
     "multiply_cell": MultiplyCellConfig,
     "nalu": NALUConfig,
+    "neural_gpu": NeuralGPUConfig,
     "nmu": NMUConfig,
     "rnn": RNNConfig,
     "squares": SquaresConfig,
+    "stack_rnn": StackRNNConfig,
     "transformer": TransformerConfig,
     "turing": TableConfig,
 }

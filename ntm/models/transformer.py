@@ -1,38 +1,27 @@
 """A small causal transformer (Vaswani et al. 2017, arXiv 1706.03762), the decoder alone, normalised before each block.
 
-Letters: B batch, T ticks, I inputs, O outputs, C width, H heads.
+What it may know of places in time is in positions.py. Letters: B batch, T ticks, I inputs, O outputs, C width, H heads.
 """
 
 import math
-from typing import Literal
 
-import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ntm.errors import UserError
 from ntm.models.base import Model, ModelConfig, Output, Signal
+from ntm.models.positions import Positions, causal, distance_prices, rotated, sinusoids
 from tasks import Task
 from tasks.fields import STRICT, Count, Few, Many
-
-
-def sinusoids(ticks: int, width: int, like: Tensor) -> Tensor:
-    """Positions [T C]: sines on the even channels, cosines on the odd ones, of wavelengths from 2 pi to 10000 * 2 pi.
-
-    Vaswani et al. 2017, section 3.5.
-    """
-    rates = torch.exp(torch.arange(0, width, 2, dtype=like.dtype, device=like.device) * (-math.log(10_000.0) / width))
-    angles = torch.arange(ticks, dtype=like.dtype, device=like.device).unsqueeze(1) * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
 
 
 class Block(nn.Module):
     """Attention to this tick and those before it, then two layers at every tick; each adds to what comes in."""
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int, positions: Positions):
         super().__init__()
-        self.heads = heads
+        self.heads, self.positions = heads, positions
         self.before_attention, self.before_layers = nn.LayerNorm(width), nn.LayerNorm(width)
         self.ask = nn.Linear(width, 3 * width)
         self.answer = nn.Linear(width, width)
@@ -42,12 +31,18 @@ class Block(nn.Module):
         """Queries, keys and values, each [B H T C/H], from [B T C]."""
         split = self.ask(self.before_attention(x)).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = split.permute(2, 0, 3, 1, 4).unbind(0)
+        if self.positions == "rotary":
+            queries, keys = rotated(queries), rotated(keys)
         return queries, keys, values
 
     def forward(self, x: Tensor) -> Tensor:
         """[B T C] to [B T C]."""
         queries, keys, values = self.parts(x)
-        attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        if self.positions == "alibi":
+            mask = causal(distance_prices(self.heads, x.shape[1], x))
+            attended = F.scaled_dot_product_attention(queries, keys, values, mask)
+        else:
+            attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         x = x + self.answer(attended.transpose(1, 2).flatten(2))
         return x + self.layers(self.before_layers(x))
 
@@ -55,18 +50,19 @@ class Block(nn.Module):
         """Where each tick looks: weights [B H T T]. Vaswani et al. 2017, eq. 1, before the values."""
         queries, keys, _ = self.parts(x)
         scores = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])
-        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
-        return scores.masked_fill(later, -math.inf).softmax(-1)
+        if self.positions == "alibi":
+            scores = scores + distance_prices(self.heads, x.shape[1], x)
+        return causal(scores).softmax(-1)
 
 
 class Transformer(Model):
     """Linear in, blocks, linear out; every tick sees itself and what came before, so there is no state to go on from."""
 
-    def __init__(self, inputs: int, width: int, heads: int, layers: int, positions: str, outputs: int):
+    def __init__(self, inputs: int, width: int, heads: int, layers: int, positions: Positions, outputs: int):
         super().__init__()
         self.positions = positions
         self.input = nn.Linear(inputs, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads, positions) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, outputs)
 
@@ -98,14 +94,19 @@ class TransformerConfig(ModelConfig):
     width: Count
     heads: Many
     layers: Few
-    positions: Literal["sinusoidal", "none"]
+    positions: Positions
 
     @property
     def about(self) -> str:
         return f"causal transformer, {self.layers} layer(s) of {self.width}, {self.heads} heads, positions {self.positions}"
 
     def build(self, task: Task) -> Transformer:
-        """The network for the task's channels; raises UserError where the width cannot be shared among the heads."""
+        """The network for the task's channels; raises UserError where heads cannot share the width, or not in pairs."""
         if self.width % self.heads:
             raise UserError(f"model.heads={self.heads}: must divide model.width={self.width}")
+        if self.positions == "rotary" and self.width // self.heads % 2:
+            raise UserError(
+                f"model.positions=rotary: turns pairs of channels, and model.width={self.width} over model.heads={self.heads} "
+                f"is {self.width // self.heads} each; allowed: an even number each"
+            )
         return Transformer(task.inputs, self.width, self.heads, self.layers, self.positions, task.outputs)
