@@ -22,10 +22,11 @@ from ntm.command import command, defaults
 from ntm.config import parse, validate
 from ntm.errors import UserError
 from ntm.studies import page, seeds
+from ntm.studies.apart import StoppedError
 from ntm.studies.engines import engine
 from ntm.studies.plan import Job, Study, jobs
 from ntm.studies.results import gathered, in_short, log_to_tensorboard
-from ntm.studies.work import Done, StoppedError, kept, work
+from ntm.studies.work import Done, kept, work
 from ntm.views.lines import tell
 
 

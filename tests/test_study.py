@@ -9,14 +9,15 @@ import torch
 from conftest import composed
 
 from ntm import ends, runs
-from ntm.config import parse
+from ntm.config import build, parse
 from ntm.errors import UserError
 from ntm.studies import seeds
+from ntm.studies.apart import StoppedError
 from ntm.studies.figures import told
 from ntm.studies.page import sentence
 from ntm.studies.plan import Budget, Job, Part, Row, Study, jobs
 from ntm.studies.results import wilson
-from ntm.studies.work import Outcome, StoppedError, kept, work
+from ntm.studies.work import Outcome, judged, kept, work
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
 
@@ -33,7 +34,7 @@ def test_a_plan_has_a_job_for_every_seed_or_one_for_all_that_are_trained_togethe
     study = study_of(one=replace(PART, rows={"a b": Row(("model=gru",)), "C": Row()}), two=replace(PART, together=True))
     found = jobs(study, "quick")
     words = ("task=copy", "model=gru", "trainer.threads=1", "trainer.max_steps=5")
-    assert found[0] == Job("one", "a b", words, (0,), False, (3, 6), 256)
+    assert found[0] == Job("one", "a b", words, (0,), False, (3, 6), 256, True)
     assert [(job.part, job.row, job.seeds) for job in found] == [
         ("one", "a b", (0,)),
         ("one", "a b", (1,)),
@@ -172,7 +173,7 @@ def test_a_job_is_kept_and_another_plan_is_worked_on_anew(tmp_path, monkeypatch)
     assert kept(job._replace(sequences=7), tmp_path) is None
     (tmp_path / "one/a/seed-1.json").write_text("{")
     assert kept(job, tmp_path) is None
-    assert asked[0][:2] == ["ntm.train", "task=copy"]
+    assert asked[0][:2] == ["train", "task=copy"]
     assert asked[0][-2:] == ["seed=1", f"run_dir={tmp_path / 'one/a/seed-1'}"]
 
 
@@ -185,7 +186,7 @@ def test_a_run_that_was_begun_goes_on(tmp_path, monkeypatch):
     begun.mkdir(parents=True)
     (begun / runs.LAST).touch()
     work(job, tmp_path)
-    assert asked == [["ntm.train", f"resume={begun}"]]
+    assert asked == [["train", f"resume={begun}"]]
 
 
 def test_a_job_that_is_asked_to_end_ends(tmp_path, monkeypatch):
@@ -194,3 +195,17 @@ def test_a_job_that_is_asked_to_end_ends(tmp_path, monkeypatch):
     with pytest.raises(StoppedError):
         work(job, tmp_path)
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_length_is_judged_only_where_something_was_right_before(monkeypatch):
+    config = parse(composed("task=copy", "model=gru", "model.width=4"))
+    monkeypatch.setattr("ntm.runs.find", lambda *_, **__: Path("x"))
+    monkeypatch.setattr("ntm.runs.read", lambda *_: runs.Loaded(Path("x"), {}, config, build(config), 7, {}))
+    asked = []
+    monkeypatch.setattr("ntm.studies.work.measured", lambda model, task, length, count: asked.append(length) or (0.5, length))
+    job = Job("one", "a", (), (0,), False, (3, 6, 9), 6)
+    assert judged(job._replace(until_none=True), 0, Path("x")).wrong == (3, 6, 6)
+    assert asked == [3, 6]
+    found = judged(job, 0, Path("x"))
+    assert (found.wrong, found.loss, found.solved, found.updates) == ((3, 6, 9), (0.5,) * 3, (False,) * 3, 7)
+    assert found.parameters == sum(p.numel() for p in build(config).parameters())

@@ -70,6 +70,7 @@ class Job(NamedTuple):
     together: bool
     lengths: tuple[int, ...]
     sequences: int
+    until_none: bool = False  # lengths after one where none was right count as wrong, unjudged
 
     @property
     def name(self) -> str:
@@ -104,5 +105,8 @@ def jobs(study: Study, budget: str) -> list[Job]:
                 words = (*words, f"trainer.max_steps={max(1, round(1000 * asked.seconds / row.ms))}")
             seeds = range(asked.seeds)
             groups = [tuple(seeds)] if part.together else [(seed,) for seed in seeds]
-            found += [Job(name, row_name, words, each, part.together, part.lengths, part.sequences) for each in groups]
+            found += [
+                Job(name, row_name, words, each, part.together, part.lengths, part.sequences, part.shows == "wrong")
+                for each in groups
+            ]
     return found

@@ -42,11 +42,11 @@ class Lesson(nn.Module):
 
 
 class Trained(NamedTuple):
-    """One seed's end."""
+    """The best of one seed, by its loss on validation sequences."""
 
     seed: int
     weights: dict[str, Tensor]
-    updates: int  # fewer than asked for where one was not finite
+    updates: int  # that these weights have behind them
 
 
 def check(config: Config) -> None:
@@ -69,7 +69,7 @@ def check(config: Config) -> None:
 
 
 def together(config: Config, seeds: Sequence[int], say: Callable[[int], None]) -> list[Trained]:
-    """Train every seed for `trainer.max_steps` updates; `say` is told how many are made.
+    """Train every seed for `trainer.max_steps` updates; `say` is told how many are made. Each is validated at `trainer.val_every`.
 
     A seed whose update is not finite stays as it was before it, and is not trained on.
     """
@@ -83,11 +83,13 @@ def together(config: Config, seeds: Sequence[int], say: Callable[[int], None]) -
     bounds = {f"model.{name}": held for name, held in lesson.model.bounds().items()}
     optimizer = OPTIMIZERS[config.optimizer.name](list(stacked.values()), lr=config.optimizer.lr)
     losses = vmap(lambda weights, batch, weight: functional_call(lesson, weights, (batch, weight)), (0, 0, None))
-    updates = torch.zeros(len(seeds), dtype=torch.long)
+    shown = stack([validation(config, seed) for seed in seeds])
+    best = {name: value.detach().clone() for name, value in stacked.items()}
+    least = torch.full((len(seeds),), float("inf"))
+    updates, at_best = torch.zeros(2, len(seeds), dtype=torch.long)
     alive = torch.ones(len(seeds), dtype=torch.bool)
     for update in range(config.trainer.max_steps):
-        drawn = [config.task.batch(seed, "train", update, config.trainer.batch_size) for seed in seeds]
-        batch = Batch(*(torch.stack(parts) for parts in zip(*drawn)))
+        batch = stack([config.task.batch(seed, "train", update, config.trainer.batch_size) for seed in seeds])
         optimizer.zero_grad()
         loss = losses(stacked, batch, focus(config.curriculum, Progress(updates=update)))
         loss.sum().backward()
@@ -101,12 +103,29 @@ def together(config: Config, seeds: Sequence[int], say: Callable[[int], None]) -
             for name, value in kept.items():
                 stacked[name][dead] = value
         updates += alive
+        if (update + 1) % config.trainer.val_every == 0 or update + 1 == config.trainer.max_steps:
+            with torch.no_grad():
+                now = losses(stacked, shown, 0.0)
+                better = now < least
+                least[better], at_best[better] = now[better], updates[better]
+                for name, value in stacked.items():
+                    best[name][better] = value[better]
         say(update + 1)
-    ends_of = enumerate(zip(seeds, updates.tolist()))
     return [
-        Trained(seed, {name.removeprefix("model."): value.detach()[n].clone() for name, value in stacked.items()}, made)
-        for n, (seed, made) in ends_of
+        Trained(seed, {name.removeprefix("model."): value[n].clone() for name, value in best.items()}, int(at_best[n]))
+        for n, seed in enumerate(seeds)
     ]
+
+
+def validation(config: Config, seed: int) -> Batch:
+    """The sequences that pick a seed's best weights: of the first of `task.val_lengths`."""
+    length = config.task.val_lengths[0]
+    return config.task.batch(seed, "val", 0, config.trainer.val_sequences, (length, length))
+
+
+def stack(batches: list[Batch]) -> Batch:
+    """Batches of all seeds as one, [S B ...]."""
+    return Batch(*(torch.stack(parts) for parts in zip(*batches)))
 
 
 def clip(stacked: dict[str, nn.Parameter], limit: float) -> Tensor:
@@ -130,7 +149,15 @@ def save(config: Config, trained: Trained, folder: Path) -> None:
     files.save(folder / runs.BEST, module.checkpoint())
 
 
-def main(words: list[str]) -> None:
+def main() -> None:
+    """The command; a mistake gets one line and exit code 2."""
+    try:
+        run(sys.argv[1:])
+    except UserError as error:
+        fail("studies.seeds", str(error))
+
+
+def run(words: list[str]) -> None:
     """Train and save: each seed in a folder of its own below run_dir."""
     given = {key: value for key, _, value in (word.partition("=") for word in words)}
     count, folder = validate(Many, int(given["seeds"]), "seeds"), Path(given["run_dir"])
@@ -151,7 +178,4 @@ def main(words: list[str]) -> None:
 
 if __name__ == "__main__":
     ends.leave_at_once("studies.seeds")
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        fail("studies.seeds", str(error))
+    main()

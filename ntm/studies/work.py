@@ -1,4 +1,4 @@
-"""One job of a study: its command line, in a process of its own, and what its models are worth. Kept whole or not at all.
+"""One job of a study: its command line, run apart, and what its models are worth. Kept whole or not at all.
 
 What is known of a seed is one file beside its run. It says what it was made from, so a plan that has changed is worked on anew.
 """
@@ -6,20 +6,17 @@ What is known of a seed is one file beside its run. It says what it was made fro
 import hashlib
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from ntm import ends, files, runs
+from ntm import files, runs
 from ntm.evaluate import rows_of
 from ntm.models import Model
+from ntm.studies.apart import ended
 from ntm.studies.plan import Job
 from tasks import Task
 
@@ -44,13 +41,9 @@ class Done(NamedTuple):
     seconds: float  # of the job, shared among its seeds
 
 
-class StoppedError(Exception):
-    """Somebody has asked for the end; nothing is kept of the job but its run, which goes on."""
-
-
 def key_of(job: Job) -> str:
     """What a job's outcomes are made from, as a short text."""
-    made_from = [job.words, job.together, job.seeds if job.together else None, job.lengths, job.sequences]
+    made_from = [job.words, job.together, job.seeds if job.together else None, job.lengths, job.sequences, job.until_none]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
 
@@ -97,12 +90,12 @@ def trained(job: Job, folder: Path) -> str:
             shutil.rmtree(folder / f"seed-{seed}", ignore_errors=True)
             (folder / f"seed-{seed}.json").unlink(missing_ok=True)
     if job.together:
-        words = ["ntm.studies.seeds", *job.words, f"seeds={len(job.seeds)}", f"run_dir={folder}"]
+        words = ["studies.seeds", *job.words, f"seeds={len(job.seeds)}", f"run_dir={folder}"]
     elif any((folder / name / part).is_file() for part in runs.NAMES[runs.LAST]):
-        words = ["ntm.train", f"resume={folder / name}"]
+        words = ["train", f"resume={folder / name}"]
     else:
         shutil.rmtree(folder / name, ignore_errors=True)
-        words = ["ntm.train", *job.words, f"seed={job.seeds[0]}", f"run_dir={folder / name}"]
+        words = ["train", *job.words, f"seed={job.seeds[0]}", f"run_dir={folder / name}"]
     code = ended(words, log)
     if not code:
         return ""
@@ -110,35 +103,18 @@ def trained(job: Job, folder: Path) -> str:
     return lines[-1] if lines else f"exit code {code}"
 
 
-def ended(words: list[str], log: Path) -> int:
-    """The exit code of a command whose lines go into a file; it ends when this process is gone. Raises StoppedError."""
-    with (
-        log.open("w") as said,
-        subprocess.Popen(
-            [sys.executable, "-m", *words],
-            stdin=subprocess.PIPE,  # of which nobody else holds the other end
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            env={**os.environ, ends.PARENT: "1"},
-        ) as process,
-    ):
-        while True:
-            with suppress(subprocess.TimeoutExpired):
-                return process.wait(0.2)
-            if ends.watch.asked is not None:
-                process.send_signal(ends.watch.asked.code - 128)
-                process.wait()
-                raise StoppedError
-
-
 def judged(job: Job, seed: int, folder: Path) -> Outcome:
     """What the weights of a run are worth at each length."""
     loaded = runs.read("run", runs.find("run", str(folder), prefer=runs.BEST))
     model, task = loaded.model, loaded.config.task
     parameters = sum(p.numel() for p in model.parameters())
-    losses, wrong, solved = [], [], []
+    losses: list[float | None] = []
+    wrong: list[int] = []
+    solved: list[bool] = []
     for length in job.lengths:
+        if job.until_none and wrong and wrong[-1] == job.sequences:
+            losses, wrong, solved = [*losses, None], [*wrong, job.sequences], [*solved, False]
+            continue
         loss, errors = measured(model, task, length, job.sequences)
         below = task.solved_below(length)
         losses.append(loss if math.isfinite(loss) else None)
