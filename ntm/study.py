@@ -24,7 +24,7 @@ from ntm.errors import UserError
 from ntm.studies import page, seeds
 from ntm.studies.apart import StoppedError
 from ntm.studies.engines import engine
-from ntm.studies.plan import Job, Study, jobs
+from ntm.studies.plan import Job, Study, jobs, within
 from ntm.studies.results import gathered, in_short, log_to_tensorboard
 from ntm.studies.work import Done, kept, work
 from ntm.views.lines import tell
@@ -80,6 +80,7 @@ def run(values: dict[str, Any], overrides: list[str]) -> None:
     study = validate(Study, values["study"], "study")
     budget, on = str(values["budget"]), str(values["on"])
     name = next((word.removeprefix("study=") for word in overrides if word.startswith("study=")), "multiplication")
+    study = within(study, budget)
     plan = jobs(study, budget)
     check(plan)
     folder = runs.ROOT / "studies" / f"{name}-{budget}" if values["folder"] is None else Path(str(values["folder"]))

@@ -35,6 +35,7 @@ SHORTER = {  # what is added to a command so that it takes seconds; the words th
     "certify": [],
 }
 OWN = "python -m ntm.train task=reverse model=window"
+STUDIES = [command for command in COMMANDS if command.startswith("python -m ntm.study")]
 
 
 def code(first_line):
@@ -103,7 +104,7 @@ def test_its_commands_run_one_after_the_other(run):
     shutil.copytree(ROOT / "checkpoints/pretrained", "checkpoints/pretrained")
     for command in COMMANDS:
         program, *words = shlex.split(command)
-        if program != "python" or command == OWN:
+        if program != "python" or command == OWN or command in STUDIES:
             continue
         name = words[1].removeprefix("ntm.")
         run(name, *words[2:], *SHORTER[f"{name} resumed" if "resume=last" in words else name])
@@ -203,6 +204,19 @@ def test_your_own_task_and_model_are_trained_evaluated_drawn_and_resumed(extende
     call("-c", same + "assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)")
     images = EventAccumulator(str(extended / "run"), size_guidance={"images": 0}).Reload().Tags()["images"]
     assert {"images/trace", "images/hidden"} <= set(images)
+
+
+def test_your_own_model_stands_beside_the_others_in_a_study(extended):
+    whole, with_own = STUDIES
+    assert with_own.startswith(whole)  # the study has a part of this name; a smaller one is run here
+    words = ["first" if word == "multiplication" else word for word in shlex.split(with_own)[1:]]
+    small = ["study.parts.copy.budgets.quick.seeds=1", "folder=study"]
+    done = subprocess.run([sys.executable, *words, *small], cwd=extended, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (extended / "study/first.md").read_text()
+    assert "|Window|186,888|" in page
+    assert "* **Window**: " in page
+    assert yaml.safe_load((ROOT / "configs/study/multiplication.yaml").read_text())["parts"]["copy"]["budgets"]["quick"]
 
 
 @pytest.mark.parametrize(

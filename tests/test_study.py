@@ -15,7 +15,7 @@ from ntm.studies import seeds
 from ntm.studies.apart import StoppedError
 from ntm.studies.figures import told
 from ntm.studies.page import sentence
-from ntm.studies.plan import Budget, Job, Part, Row, Study, jobs
+from ntm.studies.plan import Budget, Job, Part, Row, Study, jobs, within
 from ntm.studies.results import wilson
 from ntm.studies.work import Outcome, judged, kept, work
 from ntm.training.data import Draw
@@ -51,8 +51,10 @@ def test_seconds_become_updates_before_anything_is_run():
     assert jobs(study, "full")[0].words[-1] == "trainer.max_steps=125"
     with pytest.raises(UserError, match=r"study.parts.one.rows.a.ms: must be given"):
         jobs(study_of(one=PART), "full")
-    with pytest.raises(UserError, match=r"budget=huge: part one has no such budget; allowed: quick, full"):
-        jobs(study_of(one=PART), "huge")
+    with pytest.raises(UserError, match=r"budget=huge: no part has such a budget; allowed: quick, full"):
+        within(study_of(one=PART), "huge")
+    some = study_of(one=PART, two=replace(PART, budgets={"full": Budget(1)}))
+    assert (list(within(some, "quick").parts), list(within(some, "full").parts)) == (["one"], ["one", "two"])
     with pytest.raises(UserError, match="two have one folder"):
         jobs(study_of(one=replace(PART, rows={"a": Row(), "A!": Row()})), "quick")
 
@@ -142,11 +144,14 @@ OUTCOME = Outcome(0, "", 10, 5, (0.1, 0.2), (0, 3), (True, False), "it copies")
 
 def test_a_sentence_says_what_was_learned():
     assert sentence(PART, [OUTCOME]) == (
-        "seed 0: it copies; learned what it was trained on (at 3 by 1 of 1 seeds, at 6 by 0), and not what follows from it."
+        "seed 0: it copies; learned what it was trained on, and not what follows from it: "
+        "100 % of sequences right at 3 and 99 % of sequences right at 6."
     )
     silent = OUTCOME._replace(told="")
     assert sentence(PART, [silent._replace(solved=(True, True))] * 2) == "solved at every length that was judged, by every seed."
-    assert sentence(PART, [silent._replace(solved=(False, False))]) == "not learned: solved at 3 by 0 of 1 seeds, at 6 by 0."
+    assert sentence(PART, [silent._replace(solved=(False, False))]) == (
+        "not learned: 100 % of sequences right at 3 and 99 % of sequences right at 6; solved inside by 0 of 1 seeds."
+    )
     assert sentence(PART, []) == "no seed ended well."
 
 

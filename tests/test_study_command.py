@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-TINY = ["study=first", "study.parts.copy.budgets.quick.seeds=1", "study.parts.copy.rows={GRU: {words: [model=gru,model.width=8]}}"]
+TINY = ["first", "study.parts.copy.budgets.quick.seeds=1"]
 
 REFUSED = {
     "budget=bogus": ["budget=bogus", "quick"],
@@ -55,31 +55,31 @@ def test_the_first_study_has_a_page_with_every_row(first):
     folder, printed = first
     results = json.loads((folder / "results.json").read_text())
     assert {part: list(content["rows"]) for part, content in results["parts"].items()} == {
-        "copy": ["GRU"],
+        "copy": ["GRU", "NTM"],
         "sums": ["linear", "NMU"],
     }
     assert [one["seed"] for one in results["parts"]["sums"]["rows"]["NMU"]["outcomes"]] == [0, 1, 2]
     page = (folder / "first.md").read_text()
-    assert all(f"|{row}|" in page and f"* **{row}**: " in page for row in ("GRU", "linear", "NMU"))
+    assert all(f"|{row}|" in page and f"* **{row}**: " in page for row in ("GRU", "NTM", "linear", "NMU"))
     assert "![Copy](first-copy.png)" in page
     html = (folder / "first.html").read_text()
     assert html.count("data:image/png;base64,") >= 2
     assert 'src="first-' not in html
     assert (folder / "first-sums.png").read_bytes().startswith(b"\x89PNG")
     assert list((folder / "tensorboard").rglob("events.out*"))
-    assert "3/3" in printed
+    assert "4/4" in printed
 
 
 def test_what_is_done_is_known_and_a_row_can_be_added(first):
     folder, _ = first
     before = (folder / "results.json").read_text()
-    process = studied(folder, "study.parts.sums.rows.tanh={words: [model=dense,model.activation=tanh]}")
+    process = studied(folder, "+study.parts.sums.rows.tanh.words=['model=dense','model.activation=tanh']")
     printed = process.communicate()[0]
     assert process.returncode == 0
-    assert "known       3 of 4 jobs" in printed
+    assert "known       4 of 5 jobs" in printed
     results = json.loads((folder / "results.json").read_text())
     assert list(results["parts"]["sums"]["rows"]) == ["linear", "NMU", "tanh"]
-    assert studied(folder).communicate()[0].count("known       3 of 3 jobs") == 1
+    assert studied(folder).communicate()[0].count("known       4 of 4 jobs") == 1
     assert (folder / "results.json").read_text() == before
 
 
@@ -98,7 +98,7 @@ def test_a_study_that_is_killed_again_and_again_ends_with_the_same_results(first
 
 def test_two_workers_of_a_cluster_have_the_same_results(first, tmp_path):
     distributed = pytest.importorskip("distributed")
-    env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    env = {**os.environ, "PYTHONWARNINGS": "ignore", "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
     scheduler = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", "s.json"],
         cwd=tmp_path,

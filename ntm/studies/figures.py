@@ -70,11 +70,12 @@ def shares(part: Part, found: dict[str, Any]) -> bytes:
     axis = drawn.subplots()
     values = [[right(one.wrong, part.sequences) for one in as_outcomes(found["rows"][row])] for row in rows]
     means = np.array([np.mean(each, 0) if each else np.full(len(part.lengths), np.nan) for each in values])
-    axis.imshow(means, cmap="RdYlGn", vmin=0, vmax=100, aspect="auto", alpha=0.75)
+    axis.imshow(means, cmap="Blues", vmin=0, vmax=110, aspect="auto")
     for at, each in enumerate(values):
         for place in range(len(part.lengths)):
             said = " ".join(told(share[place]) for share in each) if len(each) <= 4 else f"{np.mean(each, 0)[place]:.0f}"
-            axis.text(place, at, said or "failed", ha="center", va="center", fontsize=8)
+            ink = "white" if means[at, place] > 60 else "black"
+            axis.text(place, at, said or "failed", ha="center", va="center", fontsize=8, color=ink)
     labels = [f"{n}{' (trained)' if k < part.inside else ''}" for k, n in enumerate(part.lengths)]
     axis.set(xticks=range(len(labels)), xticklabels=labels, yticks=range(len(rows)), yticklabels=rows)
     axis.set_xlabel("length judged; in each cell whole sequences right, in %, seed by seed")

@@ -119,22 +119,27 @@ def value_at(part: Part, outcomes: list[Outcome], place: int) -> str:
 
 
 def sentence(part: Part, outcomes: list[Outcome]) -> str:
-    """What a row has learned: what its weights say, or what its answers do."""
+    """What a row has learned: what its weights say, and what its answers do."""
     if not outcomes:
         return "no seed ended well."
-    said = outcomes[0].told
-    own = f"seed {outcomes[0].seed}: {said}; " if said else ""
-    last = part.inside - 1
-    inside, outside = (sum(one.solved[place] for one in outcomes) for place in (last, len(part.lengths) - 1))
-    count = len(outcomes)
+    own = f"seed {outcomes[0].seed}: {outcomes[0].told}; " if outcomes[0].told else ""
+    places, count = (part.inside - 1, len(part.lengths) - 1), len(outcomes)
+    inside, outside = (sum(one.solved[place] for one in outcomes) for place in places)
     if outside == count:
         return f"{own}solved at every length that was judged, by every seed."
-    where = f"at {part.lengths[last]} by {inside} of {count} seeds, at {part.lengths[-1]} by {outside}"
+    said = " and ".join(f"{at_length(part, outcomes, place)} at {part.lengths[place]}" for place in places)
     if outside:
-        return f"{own}solved {where}."
-    if inside:
-        return f"{own}learned what it was trained on ({where}), and not what follows from it."
-    return f"{own}not learned: solved {where}."
+        return f"{own}solved outside by {outside} of {count} seeds: {said}."
+    if inside == count:
+        return f"{own}learned what it was trained on, and not what follows from it: {said}."
+    return f"{own}not learned: {said}; solved inside by {inside} of {count} seeds."
+
+
+def at_length(part: Part, outcomes: list[Outcome], place: int) -> str:
+    """What a row's answers are worth at a length, the median over seeds, in words."""
+    if part.shows == "wrong":
+        return f"{figures.told(100 * (1 - median(one.wrong[place] for one in outcomes) / part.sequences))} % of sequences right"
+    return f"{part.unit} {value_at(part, outcomes, place)}"
 
 
 def inside(study: Study, folder: Path) -> dict[str, bytes]:

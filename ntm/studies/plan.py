@@ -4,6 +4,7 @@ A study is one file of `configs/study`. Its plan is a list of jobs, a pure funct
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -88,12 +89,19 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
+def within(study: Study, budget: str) -> Study:
+    """The parts of a study that have a budget of this name; raises UserError where there is none."""
+    parts = {name: part for name, part in study.parts.items() if budget in part.budgets}
+    if not parts:
+        known = dict.fromkeys(name for part in study.parts.values() for name in part.budgets)
+        raise UserError(f"budget={budget}: no part has such a budget; allowed: {', '.join(known)}")
+    return replace(study, parts=parts)
+
+
 def jobs(study: Study, budget: str) -> list[Job]:
-    """All jobs of a study; raises UserError where a part has no such budget, or a row says not how long an update takes."""
+    """All jobs of a study whose parts have this budget; raises UserError where a row says not how long an update takes."""
     found = []
     for name, part in study.parts.items():
-        if budget not in part.budgets:
-            raise UserError(f"budget={budget}: part {name} has no such budget; allowed: {', '.join(part.budgets)}")
         asked = part.budgets[budget]
         if len({slug(row) for row in part.rows}) < len(part.rows):
             raise UserError(f"study.parts.{name}.rows: two have one folder; allowed: names that differ in letters or digits")

@@ -43,8 +43,8 @@ def in_short(job: Job, done: list[Done]) -> str:
     if failed:
         return f"failed: {failed}"
     if len(outcomes) > 1:
-        solved = [sum(outcome.solved[n] for outcome in outcomes) for n in range(len(job.lengths))]
-        by = ", ".join(f"{count} at {at}" for count, at in zip(solved, job.lengths))
+        inside, outside = (sum(outcome.solved[n] for outcome in outcomes) for n in (0, -1))
+        by = f"{inside} at {job.lengths[0]}, {outside} at {job.lengths[-1]}"
         return f"solved by {by} of {len(outcomes)}, {seconds:.0f} s"
     (outcome,) = outcomes
     wrong = ", ".join(f"{count} at {at}" for count, at in zip(outcome.wrong, job.lengths))
