@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ntm import runs
 from ntm.command import command, defaults
-from ntm.config import parse, validate
+from ntm.config import validate
 from ntm.errors import UserError
 from ntm.studies import page, seeds
 from ntm.studies.apart import StoppedError
@@ -27,6 +27,7 @@ from ntm.studies.engines import engine
 from ntm.studies.plan import Job, Study, jobs, within
 from ntm.studies.results import gathered, in_short, log_to_tensorboard
 from ntm.studies.work import Done, kept, work
+from ntm.train import parsed
 from ntm.views.lines import tell
 
 
@@ -34,7 +35,7 @@ def check(plan: Iterable[Job]) -> None:
     """Raise UserError where a command line of the plan could not begin."""
     for words, together in dict.fromkeys((job.words, job.together) for job in plan):
         try:
-            config = parse({key: value for key, value in defaults("train", list(words)).items() if key not in runs.RUN_KEYS})
+            config = parsed(defaults("train", list(words)))
             if together:
                 seeds.check(config)
         except UserError as error:

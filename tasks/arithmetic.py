@@ -7,16 +7,17 @@ a longer L draws from [2, L], as they test with L = 6.
 """
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from pydantic import AfterValidator, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import SPLITS, Batch, only_row
+from tasks.base import SPLITS, Batch
 from tasks.fields import STRICT, Count, Counts, Fraction, Positive, Range, Seed
-from tasks.numbers import Numbers, one_tick
+from tasks.numbers import Numbers
+from tasks.one_tick import OneTick, one_tick
 
 OPERATIONS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = {
     "add": ("{a:.6g} + {b:.6g}", lambda a, b: a + b),
@@ -43,7 +44,7 @@ def known(name: str) -> str:
 
 
 @dataclass(frozen=True, config=STRICT)
-class RealArithmetic(Numbers):
+class RealArithmetic(OneTick, Numbers):
     """`subset` is the share of the inputs in each sum, `overlap` the share of a sum's inputs that the other one has, too.
 
     An answer is wrong when it is off by more than `tolerance` times the target, or times 1 where the target is smaller: a
@@ -60,8 +61,6 @@ class RealArithmetic(Numbers):
     subset: Fraction = 0.25
     overlap: Fraction = 0.5
     subset_seed: Seed = 0  # the run's own in the yaml: a test, whose batches have another seed, asks for the same sums
-
-    mixed: ClassVar[bool] = False
 
     @field_validator("subset")
     @classmethod
@@ -99,12 +98,6 @@ class RealArithmetic(Numbers):
         weights[first : first + each, 0] = weights[first + each - shared : first + 2 * each - shared, 1] = 1
         return weights
 
-    def ticks(self, length: int) -> int:
-        return 1
-
-    def room(self, length: int) -> int:
-        return 1
-
     def numbers(self, random: np.random.Generator, length: int, count: int) -> np.ndarray:
         """Inputs [count I] from the range of this length."""
         return random.uniform(1 if length <= 2 else 2, length, (count, self.inputs))
@@ -125,9 +118,6 @@ class RealArithmetic(Numbers):
         drawn, ideal = self.numbers(np.random.default_rng(0), length, SAMPLES), self.sums
         off = ideal * (1 - 2 * OFF) + OFF
         return float(np.square(self.of_sums(drawn @ off) - self.of_sums(drawn @ ideal)).mean())
-
-    def sequence(self, random: np.random.Generator, length: int, split: str):
-        return only_row(self.draw(random, [length], split))
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         inputs = self.numbers(random, lengths[0], len(lengths)).astype(np.float32)

@@ -27,17 +27,8 @@ class BinaryAdd(Arithmetic):
     test_lengths: Counts = (16, 64, 256)
     probe_length: Count = 16
 
-    @property
-    def inputs(self) -> int:
-        return 3
-
-    @property
-    def control(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def outputs(self) -> int:
-        return 1
+    inputs, outputs = 3, 1
+    control = (2,)
 
     def ticks(self, length: int) -> int:
         return length + 1

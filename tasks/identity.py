@@ -3,19 +3,18 @@
 What a network of nonlinear units has learned of it ends with the range of the training. The length L is the range [-L, L].
 """
 
-from typing import ClassVar
-
 import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Batch, only_row
+from tasks.base import Batch
 from tasks.fields import STRICT, Count, Counts, Positive, Range
-from tasks.numbers import Numbers, one_tick
+from tasks.numbers import Numbers
+from tasks.one_tick import OneTick, one_tick
 
 
 @dataclass(frozen=True, config=STRICT)
-class Identity(Numbers):
+class Identity(OneTick, Numbers):
     """Numbers drawn uniformly from -L to L, L from `lengths`; an answer is right within `tolerance` of its number."""
 
     lengths: Range = (5, 5)
@@ -25,16 +24,6 @@ class Identity(Numbers):
     tolerance: Positive = 0.1
 
     inputs = 1
-    mixed: ClassVar[bool] = False
-
-    def ticks(self, length: int) -> int:
-        return 1
-
-    def room(self, length: int) -> int:
-        return 1
-
-    def sequence(self, random: np.random.Generator, length: int, split: str):
-        return only_row(self.draw(random, [length], split))
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         numbers = random.uniform(-lengths[0], lengths[0], (len(lengths), 1))

@@ -5,7 +5,6 @@ Letters: B batch, T ticks, I inputs, O outputs.
 
 from typing import ClassVar
 
-import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -53,9 +52,3 @@ class Numbers(Task):
         """One answer and whether it is right, for people."""
         right = bool(self.right(torch.tensor(answer), torch.tensor(target)))
         return f"{answer:.6g}, due {target:.6g} {'ok' if right else 'wrong'}"
-
-
-def one_tick(inputs: np.ndarray, targets: np.ndarray) -> Batch:
-    """Sequences that are over after one tick, at which the answer is due, from inputs [B I] and targets [B O]."""
-    columns = (torch.from_numpy(np.asarray(part, np.float32)).unsqueeze(1) for part in (inputs, targets))
-    return Batch(*columns, torch.ones(len(inputs), 1), torch.ones(len(inputs), dtype=torch.int64))  # type: ignore[call-arg]

@@ -8,17 +8,17 @@ those held out. The length is the bits that both operands have at most; above `b
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Batch, Task, only_row
+from tasks.base import Batch
 from tasks.binary_add import number, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
-from tasks.numbers import one_tick
+from tasks.one_tick import OneTick, one_tick
 
 AT_ONCE = 4096
 """Pairs of operands of a batch, where all pairs are asked for."""
@@ -28,7 +28,7 @@ ORDER = 20_260_101
 
 
 @dataclass(frozen=True, config=STRICT)
-class ParallelMul(Task):
+class ParallelMul(OneTick):
     """Two operands of `bits` bits; of the pairs, a share `held_out` is never trained on."""
 
     lengths: Range = (8, 8)
@@ -38,8 +38,6 @@ class ParallelMul(Task):
     bits: Annotated[int, Field(strict=True, ge=1, le=10)] = 8
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
 
-    mixed: ClassVar[bool] = False
-
     @property
     def inputs(self) -> int:
         return 2 * self.bits
@@ -48,20 +46,11 @@ class ParallelMul(Task):
     def outputs(self) -> int:
         return 2 * self.bits
 
-    def ticks(self, length: int) -> int:
-        return 1
-
-    def room(self, length: int) -> int:
-        return 1
-
     def among(self, length: int, held_out: bool) -> np.ndarray:
         """The pairs [N 2] of operands of at most `length` bits that are held out, or those that are not."""
         shorter = 1 << 2 * min(length, self.bits)
         held = int(np.ceil(shorter * self.held_out))
         return parted(self.bits, self.held_out)[held_out][: held if held_out else shorter - held]
-
-    def sequence(self, random: np.random.Generator, length: int, split: str):
-        return only_row(self.draw(random, [length], split))
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         pairs = self.among(lengths[0], split != "train")

@@ -28,17 +28,8 @@ class WrittenMul(Arithmetic):
     test_lengths: Counts = (20, 40, 100)
     probe_length: Count = 8
 
-    @property
-    def inputs(self) -> int:
-        return 3
-
-    @property
-    def control(self) -> tuple[int, ...]:
-        return (2,)
-
-    @property
-    def outputs(self) -> int:
-        return 1
+    inputs, outputs = 3, 1
+    control = (2,)
 
     def ticks(self, length: int) -> int:
         return 2 * length + 1

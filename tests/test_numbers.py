@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ntm.config import parse
 from ntm.errors import UserError
 from tasks import Batch, DigitSum, Identity
-from tasks.numbers import one_tick
+from tasks.one_tick import one_tick
 
 THREE = Batch(  # a number due at once, one due after a tick, one of which only the first tick is
     torch.zeros(3, 2, 1),

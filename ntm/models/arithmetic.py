@@ -60,6 +60,18 @@ class Stack(Model):
         return ", ".join(names)
 
 
+def described(kind: str, layers: int, width: int) -> str:
+    """Layers of units for the summary of a run."""
+    return f"{kind}, {layers} layer(s), {width} unit(s) between them"
+
+
+def layers_of(before: type[Unit], last: type[Unit], inputs: int, width: int, layers: int, outputs: int) -> list[Unit]:
+    """So many layers, `width` wide between each other, the last one of a kind of its own."""
+    sizes = [inputs, *[width] * (layers - 1), outputs]
+    kinds = [*[before] * (layers - 1), last]
+    return [kind(*pair) for kind, pair in zip(kinds, zip(sizes, sizes[1:]))]
+
+
 def sums(weight: Tensor, names: list[str]) -> list[str]:
     """The sum that each row of weights [O I] near -1, 0 and 1 makes of the inputs with these names."""
     names = [bracketed(name) for name in names]

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ntm.models.arithmetic import Stack, Unit, bracketed, products, sums
+from ntm.models.arithmetic import Stack, Unit, bracketed, described, layers_of, products, sums
 from ntm.models.base import ModelConfig, Signal
 from tasks import Task
 from tasks.fields import STRICT, Count, Few
@@ -115,10 +115,8 @@ class NALUConfig(ModelConfig):
 
     @property
     def about(self) -> str:
-        return f"{self.kind}, {self.layers} layer(s), {self.width} unit(s) between them"
+        return described(self.kind, self.layers, self.width)
 
     def build(self, task: Task) -> Stack:
         """The network for the task's channels."""
-        before, last = UNITS[self.kind]
-        sizes = [task.inputs, *[self.width] * (self.layers - 1)]
-        return Stack([*(before(*pair) for pair in zip(sizes, sizes[1:])), last(sizes[-1], task.outputs)])
+        return Stack(layers_of(*UNITS[self.kind], task.inputs, self.width, self.layers, task.outputs))

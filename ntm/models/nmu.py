@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ntm.models.arithmetic import Stack, Unit, bracketed, products, sums
+from ntm.models.arithmetic import Stack, Unit, bracketed, described, layers_of, products, sums
 from ntm.models.base import Learned, ModelConfig
 from tasks import Batch, Task
 from tasks.fields import STRICT, Count, Few
@@ -89,9 +89,8 @@ class NMUConfig(ModelConfig):
 
     @property
     def about(self) -> str:
-        return f"{self.kind}, {self.layers} layer(s), {self.width} unit(s) between them"
+        return described(self.kind, self.layers, self.width)
 
     def build(self, task: Task) -> NMU:
         """The network for the task's channels."""
-        sizes = [task.inputs, *[self.width] * (self.layers - 1)]
-        return NMU([*(Adding(*pair) for pair in zip(sizes, sizes[1:])), UNITS[self.kind](sizes[-1], task.outputs)])
+        return NMU(layers_of(Adding, UNITS[self.kind], task.inputs, self.width, self.layers, task.outputs))

@@ -47,7 +47,7 @@ def write(study: Study, results: dict[str, Any], seconds: dict[str, list[float]]
     written = [path, *(path.with_name(name) for name in drawn)]
     if drawn:
         page = path.with_suffix(".html")
-        runs.put("page", page, as_html(study, text, drawn, inside(study, folder)).encode())
+        runs.put("page", page, as_html(study, text, drawn, looked_into(study, folder)).encode())
         written.append(page)
     return written
 
@@ -142,7 +142,7 @@ def at_length(part: Part, outcomes: list[Outcome], place: int) -> str:
     return f"{part.unit} {value_at(part, outcomes, place)}"
 
 
-def inside(study: Study, folder: Path) -> dict[str, bytes]:
+def looked_into(study: Study, folder: Path) -> dict[str, bytes]:
     """A picture of each row that has one: the trace of one sequence, of its first seed."""
     found = {}
     for key, part in study.parts.items():

@@ -16,9 +16,10 @@ from torch.func import functional_call, vmap
 
 from ntm import ends, files, runs
 from ntm.command import defaults, fail
-from ntm.config import Config, build, parse, plain, validate
+from ntm.config import Config, build, plain, validate
 from ntm.errors import UserError
 from ntm.models import Model
+from ntm.train import parsed
 from ntm.training.curriculum import Progress, focus
 from ntm.training.module import LitModel
 from ntm.training.optimizers import OPTIMIZERS, keep_within
@@ -74,7 +75,7 @@ def together(config: Config, seeds: Sequence[int], say: Callable[[int], None]) -
     A seed whose update is not finite stays as it was before it, and is not trained on.
     """
     check(config)
-    lesson, bounds = Lesson(config, build(config)), {}
+    lesson = Lesson(config, build(config))
     fresh = []
     for seed in seeds:
         torch.manual_seed(seed)
@@ -162,7 +163,7 @@ def run(words: list[str]) -> None:
     given = {key: value for key, _, value in (word.partition("=") for word in words)}
     count, folder = validate(Many, int(given["seeds"]), "seeds"), Path(given["run_dir"])
     rest = [word for word in words if not word.startswith(("seeds=", "run_dir="))]
-    config = parse({key: value for key, value in defaults("train", rest).items() if key not in runs.RUN_KEYS})
+    config = parsed(defaults("train", rest))
     torch.set_num_threads(config.trainer.threads)
     begun = told = time.monotonic()
 

@@ -1,5 +1,6 @@
 """The last question to a model that seems to be right: all the sequences that its task can name. What is wrong is practised."""
 
+from functools import lru_cache
 from itertools import cycle, islice
 
 import torch
@@ -25,12 +26,25 @@ def mistakes(task: Task, model: Model) -> tuple[int, ...]:
 
 def practice(task: Task, places: tuple[int, ...], seed: int, index: int, size: int) -> Batch | None:
     """Training batch `index`: mistakes in turn, and from row `MOST` on others as long; None where the task has no such place."""
+    found = named(task, places)
+    if found is None:
+        return None
+    length, wrong = found
+    turns = list(islice(cycle(range(len(wrong.ticks))), min(size, MOST)))
+    others = task.batch(seed, "train", index, size, (length, length))
+    return Batch(*(torch.cat([mine[turns], other[len(turns) :]]) for mine, other in zip(wrong, others)))
+
+
+@lru_cache(maxsize=1)
+def named(task: Task, places: tuple[int, ...]) -> tuple[int, Batch] | None:
+    """The sequences at these places of the first batch of `Task.every` that has any, and its length.
+
+    Kept from update to update: to find the longest ones, all that come before are drawn.
+    """
     first = 0
     for length, batch in task.every():
         rows = [place - first for place in places if first <= place < first + len(batch.ticks)]
         if rows:
-            again = Batch(*(part[list(islice(cycle(rows), min(size, MOST)))] for part in batch))
-            others = task.batch(seed, "train", index, size, (length, length))
-            return Batch(*(torch.cat([mine, other[len(mine) :]]) for mine, other in zip(again, others)))
+            return length, Batch(*(part[rows] for part in batch))
         first += len(batch.ticks)
     return None
