@@ -47,7 +47,7 @@ def code(first_line):
 
 def without_own(text):
     """A page without the choices that are README's own examples, of which there are no files."""
-    return re.sub(rf" ({'|'.join(shlex.split(OWN)[-2:])})\b", "", text)
+    return re.sub(rf"[ ']({'|'.join(shlex.split(OWN)[-2:])})\b", "", text)
 
 
 def test_the_two_commands_stand_at_the_top():

@@ -17,7 +17,7 @@ from ntm.studies.figures import told
 from ntm.studies.page import sentence
 from ntm.studies.plan import Budget, Job, Part, Row, Study, jobs, within
 from ntm.studies.results import wilson
-from ntm.studies.work import Outcome, judged, kept, work
+from ntm.studies.work import Outcome, judged, kept, key_of, work
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
 
@@ -188,10 +188,20 @@ def test_a_run_that_was_begun_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("ntm.studies.work.judged", lambda job, seed, folder: OUTCOME)
     (job, _) = jobs(study_of(one=PART), "quick")
     begun = tmp_path / "one/a/seed-0"
-    begun.mkdir(parents=True)
-    (begun / runs.LAST).touch()
+
+    def killed(one):
+        begun.mkdir(parents=True, exist_ok=True)
+        (begun / runs.LAST).touch()
+        (tmp_path / "one/a/seed-0.json").unlink(missing_ok=True)
+        (tmp_path / "one/a/seed-0.begun").write_text(key_of(one))
+
+    killed(job)
     work(job, tmp_path)
     assert asked == [["train", f"resume={begun}"]]
+    killed(job._replace(words=("task=copy", "trainer.max_steps=7")))  # what another plan has begun is no part of this one
+    work(job, tmp_path)
+    assert asked[1] == ["train", *job.words, "seed=0", f"run_dir={begun}"]
+    assert not begun.exists()
 
 
 def test_a_job_that_is_asked_to_end_ends(tmp_path, monkeypatch):

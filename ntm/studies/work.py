@@ -83,12 +83,13 @@ def work(job: Job, root: Path) -> list[Done]:
 def trained(job: Job, folder: Path) -> str:
     """Run the job's command line, or go on with it; returns the last line of one that failed."""
     name = f"seed-{job.seeds[0]}"
-    log = folder / ("seeds.log" if job.together else f"{name}.log")
-    known = folder / f"{name}.json"
-    if known.is_file():  # of another plan, or of a run that failed
+    log, begun = folder / ("seeds.log" if job.together else f"{name}.log"), folder / f"{name}.begun"
+    mine = begun.is_file() and begun.read_text() == key_of(job)
+    if not mine or (folder / f"{name}.json").is_file():  # of another plan, or of a run that failed
         for seed in job.seeds:
             shutil.rmtree(folder / f"seed-{seed}", ignore_errors=True)
             (folder / f"seed-{seed}.json").unlink(missing_ok=True)
+        files.write(begun, key_of(job).encode())
     if job.together:
         words = ["studies.seeds", *job.words, f"seeds={len(job.seeds)}", f"run_dir={folder}"]
     elif any((folder / name / part).is_file() for part in runs.NAMES[runs.LAST]):
