@@ -230,7 +230,7 @@ def test_broken_and_foreign_checkpoints(run, capsys, trained, tmp_path_factory, 
 
 def test_every_script_of_the_project_is_a_command():
     scripts = tomllib.loads((CONFIG_DIR.parent / "pyproject.toml").read_text())["project"]["scripts"]
-    assert len(scripts) == 6
+    assert len(scripts) == 7
     for place in scripts.values():
         module, _, name = place.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
