@@ -214,7 +214,7 @@ def test_your_own_model_stands_beside_the_others_in_a_study(extended):
     done = subprocess.run([sys.executable, *words, *small], cwd=extended, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     page = (extended / "study/first.md").read_text()
-    assert "|Window|186,888|" in page
+    assert "|Window|193,544|" in page
     assert "* **Window**: " in page
     assert yaml.safe_load((ROOT / "configs/study/multiplication.yaml").read_text())["parts"]["copy"]["budgets"]["quick"]
 
