@@ -6,7 +6,11 @@ model, task = load("checkpoints/copy/<date>")     # what python -m ntm.train has
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# Threads of torch that have nothing to do would otherwise turn in circles, on the cores that the fused step's threads need.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from ntm.errors import UserError

@@ -39,6 +39,17 @@ struct Lanes {
     const T* numbers() const { return reinterpret_cast<const T*>(v); }
 };
 
+// What the processor's vector registers take, in bytes, and how many of them there are.
+#ifdef __AVX512F__
+constexpr int REGISTER = 64, REGISTERS = 32;
+#else
+constexpr int REGISTER = 32, REGISTERS = 16;
+#endif
+
+// `R` rows in registers as wide as they are.
+template <class T, int R, int N = REGISTER / int(sizeof(T))>
+using Rows = Lanes<T, (R > N ? R / N : 1), (R > N ? N : R)>;
+
 #define EACH(...)                                 \
     Lanes<T, U, N> made;                             \
     for (int u = 0; u < U; u++) made.v[u] = (__VA_ARGS__); \

@@ -19,11 +19,11 @@ from typing import NamedTuple
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-pthread", "-w")
 LANES = {
-    "float_1": "Lanes<float, 1, 1>",
-    "float_4": "Lanes<float, 1, 4>",
-    "float_8": "Lanes<float, 1, 8>",
-    "float_16": "Lanes<float, 2, 8>",
-    "double_4": "Lanes<double, 1, 4>",
+    "float_1": "Rows<float, 1>",
+    "float_4": "Rows<float, 4>",
+    "float_8": "Rows<float, 8>",
+    "float_16": "Rows<float, 16>",
+    "double_4": "Rows<double, 4>",
 }
 """Kinds of lanes (lanes.h), a library each, by their number and the rows of a chunk."""
 

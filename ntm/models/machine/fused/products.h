@@ -8,7 +8,7 @@
 template <class L>
 class Linear {
     using T = typename L::Number;
-    static constexpr int block = 12 / L::units;  // accumulators: 12 of 16 registers
+    static constexpr int block = 12 / L::units;  // accumulators: 12 of 16 registers, and more would do no more
 
     static void pack(const T* w, int n, int k, int by_n, int by_k, std::vector<T>& packed) {
         packed.assign(size_t((n + block - 1) / block) * block * k, T(0));
@@ -48,14 +48,15 @@ class Linear {
     void back_and_add(const L* dy, L* dx) const { multiply<true>(back, inputs, outputs, nullptr, dy, dx); }
 };
 
-template <class L>
-static inline typename L::Number sum_of(typename L::V v) {
-    if constexpr (L::wide == 1) {
+// One half is added to the other until one number is left.
+template <class T, int N>
+static inline __attribute__((always_inline)) T sum_of(typename Register<T, N>::type v) {
+    if constexpr (N == 1) {
         return v;
     } else {
-        for (int half = L::wide / 2; half; half /= 2)
-            for (int i = 0; i < half; i++) v[i] += v[i + half];
-        return v[0];
+        typename Register<T, N / 2>::type halves[2];
+        std::memcpy(halves, &v, sizeof v);
+        return sum_of<T, N / 2>(halves[0] + halves[1]);
     }
 }
 
@@ -71,9 +72,10 @@ static inline void line_up(const L* from, size_t step, int many, int ticks, L* t
 template <class L>
 static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks,
                              typename L::Number* dw, typename L::Number* db, L* scratch) {
+    using T = typename L::Number;
     using V = typename L::V;
-    constexpr int high = 3, wide = 4;  // 12 sums, and 7 registers to feed them
-    constexpr int some = 2 * wide;     // inputs whose share stays in the first cache
+    constexpr int high = 3 * REGISTERS / 16, wide = 4;  // three of four registers for sums; the others feed them
+    constexpr int some = 2 * wide;  // inputs whose share stays in the first cache
     const size_t row = ticks | 1;  // an even one would use few of a cache's sets
     L *left = scratch, *right = scratch + n * row;
     line_up(dy, dy_step, n, ticks, left, row);
@@ -88,22 +90,22 @@ static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, siz
                 for (int t = 0; t < ticks; t++)
                     for (int u = 0; u < L::units; u++) {
                         V from[high];
-#pragma GCC unroll 3
+#pragma GCC unroll 6
                         for (int p = 0; p < high; p++) from[p] = a[p][t].v[u];
 #pragma GCC unroll 4
                         for (int q = 0; q < wide; q++) {
                             const V with = b[q][t].v[u];
-#pragma GCC unroll 3
+#pragma GCC unroll 6
                             for (int p = 0; p < high; p++) sums[p][q] += from[p] * with;
                         }
                     }
                 for (int p = 0; p < high && i + p < n; p++)
-                    for (int q = 0; q < wide && j + q < k; q++) dw[size_t(i + p) * k + j + q] += sum_of<L>(sums[p][q]);
+                    for (int q = 0; q < wide && j + q < k; q++) dw[size_t(i + p) * k + j + q] += sum_of<T, L::wide>(sums[p][q]);
             }
     for (int i = 0; i < n; i++) {
         V sum = {};
         for (int t = 0; t < ticks; t++)
             for (int u = 0; u < L::units; u++) sum += left[i * row + t].v[u];
-        db[i] += sum_of<L>(sum);
+        db[i] += sum_of<T, L::wide>(sum);
     }
 }
