@@ -219,7 +219,7 @@ class LitModel(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics(means, step=self.progress.updates)
         self.validated = self.progress.updates
-        unfinished = not self.progress.rounding and self.config.curriculum.rounding_updates > 0
+        unfinished = self.progress.rounding < 1 and self.config.curriculum.rounding_updates > 0
         asked = self.progress.rounding == 1 or not (unfinished or any(errors))  # before, training itself shows what is wrong
         found = mistakes(self.task, self.model) if asked else ()
         self.progress = self.kept.progress = self.progress._replace(mistakes=found)
