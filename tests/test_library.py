@@ -272,7 +272,38 @@ def test_either_step_goes_on_where_the_other_stopped(run, capsys):
 
 def test_lanes_that_cannot_be_built_are_done_without(compiler, real):
     """As on a disk that is full meanwhile: few rows are run in the usual lanes then, and float64 by the loop."""
-    compiler(f'case "$*" in *"<float, 2, 8>"*) for last; do :; done; cp {real} "$last";; *) exit 1;; esac')
+    compiler(f'case "$*" in *"Rows<float, 16>"*) for last; do :; done; cp {real} "$last";; *) exit 1;; esac')
     layer, x = NTM(3, slots=4), torch.rand(2, 3, 3)
     assert_close(layer(x)[0], NTM.forward(layer.double(), x.double())[0].float())
     assert layer.cell.backend == "eager"
+
+
+@needs_library
+def test_registers_of_half_the_width_do_the_same(monkeypatch):
+    """As on a processor without AVX-512: other sums of the same numbers."""
+    if "avx512f" not in library.processor("flags").split():
+        pytest.skip("no wider registers here")
+
+    def answer():
+        torch.manual_seed(0)
+        layer, x = NTM(3, slots=6), torch.rand(20, 9, 3)
+        outputs = layer(x)[0]
+        outputs.square().sum().backward()
+        assert layer.cell.backend != "eager"
+        return [outputs, *(p.grad for p in layer.parameters())]
+
+    wide = answer()
+    library.load.cache_clear()
+    monkeypatch.setattr(library, "FLAGS", (*library.FLAGS, "-mno-avx512f"))
+    assert_close(answer(), wide, rtol=1e-4, atol=1e-5)
+    library.load.cache_clear()
+
+
+@pytest.mark.parametrize("told", [None, "active"])
+def test_idle_threads_of_torch_sleep_unless_told_otherwise(told, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if told:
+        monkeypatch.setenv("OMP_WAIT_POLICY", told)
+    code = "import ntm, os, sys; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LONG)
+    assert done.stdout.strip() == (told or "passive")

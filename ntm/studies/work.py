@@ -108,6 +108,7 @@ def judged(job: Job, seed: int, folder: Path) -> Outcome:
     """What the weights of a run are worth at each length."""
     loaded = runs.read("run", runs.find("run", str(folder), prefer=runs.BEST))
     model, task = loaded.model, loaded.config.task
+    judge = model.discrete() if model.rounded else model  # the same run, and what is looked up does not grow with the room
     parameters = sum(p.numel() for p in model.parameters())
     losses: list[float | None] = []
     wrong: list[int] = []
@@ -116,7 +117,7 @@ def judged(job: Job, seed: int, folder: Path) -> Outcome:
         if job.until_none and wrong and wrong[-1] == job.sequences:
             losses, wrong, solved = [*losses, None], [*wrong, job.sequences], [*solved, False]
             continue
-        loss, errors = measured(model, task, length, job.sequences)
+        loss, errors = measured(judge, task, length, job.sequences)
         below = task.solved_below(length)
         losses.append(loss if math.isfinite(loss) else None)
         wrong.append(errors)
