@@ -5,10 +5,13 @@ import io
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 import torch
+from apart import LONG
 from both_steps import INPUTS, needs_library, ntm, numbers, tape
 from test_fused import MACHINES
 from torch import nn
@@ -281,3 +284,13 @@ def test_a_fork_has_threads_of_its_own():
         assert status == 0
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("told", [None, "active"])
+def test_idle_threads_of_torch_sleep_unless_told_otherwise(told, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if told:
+        monkeypatch.setenv("OMP_WAIT_POLICY", told)
+    code = "import ntm, os, sys; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LONG)
+    assert done.stdout.strip() == (told or "passive")

@@ -297,13 +297,3 @@ def test_registers_of_half_the_width_do_the_same(monkeypatch):
     monkeypatch.setattr(library, "FLAGS", (*library.FLAGS, "-mno-avx512f"))
     assert_close(answer(), wide, rtol=1e-4, atol=1e-5)
     library.load.cache_clear()
-
-
-@pytest.mark.parametrize("told", [None, "active"])
-def test_idle_threads_of_torch_sleep_unless_told_otherwise(told, monkeypatch):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    if told:
-        monkeypatch.setenv("OMP_WAIT_POLICY", told)
-    code = "import ntm, os, sys; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LONG)
-    assert done.stdout.strip() == (told or "passive")

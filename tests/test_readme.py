@@ -207,7 +207,8 @@ def test_your_own_task_and_model_are_trained_evaluated_drawn_and_resumed(extende
 
 
 def test_your_own_model_stands_beside_the_others_in_a_study(extended):
-    whole, with_own = STUDIES
+    whole, ablations, with_own = STUDIES
+    assert ablations.split()[3] in {path.stem for path in (ROOT / "configs/study").iterdir()}
     assert with_own.startswith(whole)  # the study has a part of this name; a smaller one is run here
     words = ["first" if word == "multiplication" else word for word in shlex.split(with_own)[1:]]
     small = ["study.parts.copy.budgets.quick.seeds=1", "folder=study"]
