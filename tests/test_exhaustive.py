@@ -61,7 +61,7 @@ def test_all_pairs_are_asked_for_only_where_nothing_else_is_wrong(monkeypatch):
     lit = LitModel(parse(composed(*WRONG_AT_LAST)))
     lit.trainer = Clock()
     monkeypatch.setattr(lit.model, "logits", lambda batch, room: pytest.fail("asked for"))
-    for errors, rounding in ((1, 0.9), (0, 0.0)):
+    for errors, rounding in ((1, 0.9), (0, 0.9), (0, 0.0)):
         lit.progress = Progress(updates=100, stage=lit.config.curriculum.all_stages - 1, noise=2.0, rounding=rounding)
         lit.tallies = [Tally(2, 0.25, Score(torch.tensor([errors, 0]), torch.full((2,), 4)))]
         lit.on_validation_epoch_end()
