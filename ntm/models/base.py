@@ -235,6 +235,11 @@ def only_eager(backend: str) -> None:
         raise UserError("trainer.backend=fused: this model has no fused step; allowed: auto, eager")
 
 
+def looked_up(model: Model) -> Model:
+    """A model, or where all that it hands on is bits the same run by decisions: they take no longer in more room."""
+    return model.discrete() if model.rounded else model
+
+
 def no_discrete() -> UserError:
     """What is said of a model that cannot be rounded."""
     return UserError("discrete=true: this model has no such run, only a feed-forward controller with tape heads; allowed: false")

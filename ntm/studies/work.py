@@ -15,7 +15,7 @@ import torch
 
 from ntm import files, runs
 from ntm.evaluate import rows_of
-from ntm.models import Model
+from ntm.models.base import Model, looked_up
 from ntm.studies.apart import ended
 from ntm.studies.plan import Job
 from tasks import Task
@@ -108,7 +108,7 @@ def judged(job: Job, seed: int, folder: Path) -> Outcome:
     """What the weights of a run are worth at each length."""
     loaded = runs.read("run", runs.find("run", str(folder), prefer=runs.BEST))
     model, task = loaded.model, loaded.config.task
-    judge = model.discrete() if model.rounded else model  # the same run, and what is looked up does not grow with the room
+    judge = looked_up(model)
     parameters = sum(p.numel() for p in model.parameters())
     losses: list[float | None] = []
     wrong: list[int] = []

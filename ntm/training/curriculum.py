@@ -147,6 +147,11 @@ def in_use(config: CurriculumConfig, progress: Progress) -> float:
     return 1.0 if progress.rounding else rounding(config, progress)
 
 
+def rounded_in_full(config: CurriculumConfig, progress: Progress) -> bool:
+    """Whether nothing of rounding is left to come."""
+    return progress.rounding == 1 or not config.rounding_updates
+
+
 def finished(config: CurriculumConfig, progress: Progress) -> bool:
     """Whether noise and rounding are in full."""
-    return progress.noise >= config.noise and (progress.rounding == 1 or not config.rounding_updates)
+    return progress.noise >= config.noise and rounded_in_full(config, progress)

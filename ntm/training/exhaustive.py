@@ -5,7 +5,7 @@ from itertools import cycle, islice
 
 import torch
 
-from ntm.models import Model
+from ntm.models.base import Model, looked_up
 from tasks import Batch, Task
 
 MOST = 32
@@ -14,7 +14,7 @@ MOST = 32
 
 def mistakes(task: Task, model: Model) -> tuple[int, ...]:
     """Places in `Task.every` of sequences that the model is wrong on: of the first batch that has any, the first `MOST`."""
-    judge = model.discrete() if model.rounded else model
+    judge = looked_up(model)
     first = 0
     for length, batch in task.every():
         wrong = judge.judge(task, batch, length).errors.nonzero()[:MOST, 0]

@@ -17,7 +17,7 @@ from ntm.training import processes
 from ntm.training.attempts import begin_anew, stuck
 from ntm.training.clipping import Clipped, clip_gradients
 from ntm.training.counters import Counters, Skips, as_plain, check_counters
-from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounding
+from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounded_in_full, rounding
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.exhaustive import mistakes
@@ -219,7 +219,7 @@ class LitModel(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics(means, step=self.progress.updates)
         self.validated = self.progress.updates
-        unfinished = self.progress.rounding < 1 and self.config.curriculum.rounding_updates > 0
+        unfinished = not rounded_in_full(self.config.curriculum, self.progress)
         asked = self.progress.rounding == 1 or not (unfinished or any(errors))  # before, training itself shows what is wrong
         found = mistakes(self.task, self.model) if asked else ()
         self.progress = self.kept.progress = self.progress._replace(mistakes=found)

@@ -8,7 +8,7 @@
 template <class L>
 class Linear {
     using T = typename L::Number;
-    static constexpr int block = 12 / L::units;  // accumulators: 12 of 16 registers, and more would do no more
+    static constexpr int block = 12 / L::units;  // accumulators: 12 of 16 registers; of 32, too: few layers have 24 outputs
 
     static void pack(const T* w, int n, int k, int by_n, int by_k, std::vector<T>& packed) {
         packed.assign(size_t((n + block - 1) / block) * block * k, T(0));
