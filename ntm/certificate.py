@@ -5,12 +5,15 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from ntm.errors import UserError
 from ntm.models.turing.decisions import name_of
 from ntm.named import Named
 from ntm.proofs.extract import extract
 from ntm.proofs.margins import Bounds
 from ntm.proofs.product import Found
+from ntm.proofs.ticks import fits
 from ntm.proofs.witness import Parting
+from ntm.runs import Loaded
 from tasks.turing import Table, letters
 
 EXIT = {"certified": 0, "differs": 1, "undecided": 3}
@@ -26,6 +29,16 @@ FLOATS = (
     "kept or flushed to 0; no bfloat16 or TF32 inside); softmax is right to 1e-6 of its value, sigmoid, softplus and log to 1e-6 "
     "of 1 or of their value, and a sum over all slots to 1e-6 of its terms"
 )
+
+ROUNDED = [
+    "all that the machine holds is rounded after every tick, as ntm.evaluate and ntm.multiply run it",
+    "every tick is in float32: products and sums round to nearest, in any order (subnormal numbers kept or flushed to 0; no "
+    "bfloat16 or TF32 inside); sigmoid and softmax are right to 1e-6",
+]
+"""What every certificate of a rounded machine assumes."""
+
+NOT_PROVED = ["the dense run of the same weights", "other feeding", "other precisions", "faults of the hardware"]
+"""What none of them is about."""
 
 
 class Certificate(NamedTuple):
@@ -83,6 +96,15 @@ def fingerprint(machine: nn.Module) -> str:
         found.update(f"{name} {','.join(map(str, parameter.shape))}\n".encode())
         found.update(parameter.detach().cpu().contiguous().numpy().astype("<f4").tobytes())
     return found.hexdigest()
+
+
+def check_kind(loaded: Loaded, key: str) -> None:
+    """Raise UserError, naming the run, where no proof is about such a machine: one that must have learned to be a table."""
+    if not loaded.model.rounded:
+        raise UserError(f"run={key}: did not end rounded; allowed: a run whose curriculum rounds (curriculum.rounding_updates)")
+    if not fits(loaded.model):
+        what = "one tape head that moves by one slot and sees no further (model=tape)"
+        raise UserError(f"run={key}: a machine of another kind; allowed: a feed-forward controller with {what}")
 
 
 def tell(certificate: Certificate) -> list[str]:

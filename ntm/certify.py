@@ -1,6 +1,7 @@
 """python -m ntm.certify run=<run or file>: prove that a network is what it should be, for ever, or show where not.
 
-A run of task turing, or a table, should be the machine that the table says; a run of binary_mul should multiply all numbers.
+A run of task turing, or a table, should be the machine that the table says; a run of binary_mul should multiply all numbers, one
+of binary_add add them, one of copy say all vectors again.
 
 Exit codes: 0 certified, 1 differs, 2 a mistake on the command line, 3 undecided.
 """
@@ -22,8 +23,8 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from ntm import multiplier, runs
-from ntm.certificate import ANY, EXIT, Certificate, as_json, tell
+from ntm import lockstep, multiplier, runs
+from ntm.certificate import ANY, EXIT, Certificate, as_json, check_kind, tell
 from ntm.command import command
 from ntm.config import validate
 from ntm.errors import UserError
@@ -38,7 +39,7 @@ from ntm.proofs.product import Found, TooManyError, search_any
 from ntm.proofs.verilog import simulate, simulator, write_verilog
 from ntm.proofs.witness import Parting, shortest_word
 from ntm.proofs.words import search_words
-from tasks import BinaryMul, Task, Turing
+from tasks import BinaryAdd, BinaryMul, Copy, Task, Turing
 from tasks.turing import Table, parts, random_word
 
 WINDOWS = (1, 2, 3)
@@ -53,7 +54,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     loaded = saved("run", key)
     task = Turing if loaded is None else type(loaded.config.task)
     if task not in PATHS:
-        allowed = "runs of task turing or binary_mul, tables"
+        allowed = "runs of task turing, binary_mul, binary_add or copy, tables"
         raise UserError(f"run={key}: a run of task {loaded.raw['task']['name']}; allowed: {allowed}")  # type: ignore[union-attr]
     PATHS[task](values, key, loaded)
 
@@ -94,7 +95,7 @@ def certify_multiplier(values: dict[str, Any], key: str, loaded: runs.Loaded | N
         refuse(values, name, allowed, "of task binary_mul")
     output = None if values["json"] is None else runs.writable("json", values["json"])
     given = None if values["invariant"] is None else multiplier.read_invariant("invariant", values["invariant"])
-    multiplier.check_kind(loaded, key)
+    check_kind(loaded, key)
     folder = folder_of(values)
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
@@ -112,9 +113,29 @@ def certify_multiplier(values: dict[str, Any], key: str, loaded: runs.Loaded | N
     leave(certificate.verdict)
 
 
+def certify_lockstep(values: dict[str, Any], key: str, loaded: runs.Loaded | None) -> None:
+    """Prove, and tell the verdict about a machine that learned to add or to copy; the exit code says which."""
+    assert loaded is not None
+    for name, allowed in (("reference", None), ("inputs", "auto"), ("invariant", None), ("export", None)):
+        refuse(values, name, allowed, f"of task {loaded.raw['task']['name']}")
+    output = None if values["json"] is None else runs.writable("json", values["json"])
+    check_kind(loaded, key)
+    console = Console(soft_wrap=True, highlight=False)
+    start = time.perf_counter()
+    with console.status("searching"):
+        certificate = lockstep.certificate_of(loaded)
+    for line in [*lockstep.tell(certificate), f"time          {time.perf_counter() - start:.1f} s"]:
+        console.print(escape(line))
+    if output is not None:
+        runs.put("json", output, (json.dumps(lockstep.as_json(certificate), indent=2) + "\n").encode())
+    leave(certificate.verdict)
+
+
 PATHS: dict[type[Task], Callable[[dict[str, Any], str, runs.Loaded | None], None]] = {
     Turing: certify_table,
     BinaryMul: certify_multiplier,
+    BinaryAdd: certify_lockstep,
+    Copy: certify_lockstep,
 }
 """How a run of each task is certified; a table is certified as task turing."""
 

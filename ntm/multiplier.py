@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ntm.certificate import fingerprint
+from ntm.certificate import NOT_PROVED, ROUNDED, fingerprint
 from ntm.errors import UserError
 from ntm.models.recurrent import Recurrent
 from ntm.proofs.multiplier import invariant as invariants
@@ -18,7 +18,8 @@ from ntm.proofs.multiplier.cell import as_json as cell_as_json
 from ntm.proofs.multiplier.hardware import BITS, simulate, write_verilog
 from ntm.proofs.multiplier.invariant import NONE, Invariant, bits_of
 from ntm.proofs.multiplier.operands import Wrong, drawn, small
-from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
+from ntm.proofs.multiplier.ticks import Ticks
+from ntm.proofs.ticks import UnprovedError
 from ntm.proofs.verilog import simulator
 from ntm.runs import Loaded
 from tasks import BinaryMul
@@ -27,13 +28,9 @@ SCOPE = "all n, a and b: n any number of bits from 1 on, a and b any numbers of 
 
 ASSUMED = [
     "a run is fed as its task says: n ticks of a, then 2n sweeps of n + 2 ticks; the product's bits are read on tick 2 of each",
-    "all that the machine holds is rounded after every tick, as ntm.evaluate and ntm.multiply run it",
     "a run starts with a register of zeros, every slot blank, and the head on slot 0 of 2 (n + 8) slots or more, as they start it",
-    "every tick is in float32: products and sums round to nearest, in any order (subnormal numbers kept or flushed to 0; no "
-    "bfloat16 or TF32 inside); sigmoid and softmax are right to 1e-6",
+    *ROUNDED,
 ]
-
-NOT_PROVED = ["the dense run of the same weights", "other feeding", "other precisions", "faults of the hardware"]
 
 FIRST, MORE = range(1, 6), range(6, 9)
 """Bits of the operands that are all tried before the search for a proof, and after one that failed."""
@@ -64,15 +61,6 @@ class Certificate(NamedTuple):
         if self.wrong is not None:
             return "differs"
         return "certified" if isinstance(self.found, Proof) else "undecided"
-
-
-def check_kind(loaded: Loaded, key: str) -> None:
-    """Raise UserError, naming the run, where no proof is about such a machine."""
-    if not loaded.model.rounded:
-        raise UserError(f"run={key}: did not end rounded; allowed: a run whose curriculum rounds (curriculum.rounding_updates)")
-    if not fits(loaded.model):
-        what = "one tape head that moves by one slot and sees no further (model=tape)"
-        raise UserError(f"run={key}: a machine of another kind; allowed: a feed-forward controller with {what}")
 
 
 def certificate_of(loaded: Loaded, given: Invariant | None, tell: Callable[[str], None]) -> Certificate:

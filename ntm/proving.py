@@ -1,16 +1,36 @@
 """A run that is over only when its machine is proved right for all lengths (`curriculum.proof`)."""
 
+from collections.abc import Callable
+
 import torch
 
 from ntm.config import Config, build
 from ntm.errors import UserError
+from ntm.lockstep import KINDS
 from ntm.models import Model
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Proof, prove
-from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
-from tasks import BinaryMul
+from ntm.proofs.multiplier.ticks import Ticks
+from ntm.proofs.ticks import UnprovedError, fits
+from tasks import BinaryMul, Task
 
 WIDEST = 4
 """Letters of the windows that are tried while a run waits; what only wider ones prove takes minutes."""
+
+
+def multiplies(model: Model, task: Task) -> bool:
+    """Whether a proof is found that it is right for all operands."""
+    attempts = [attempt for attempt in ATTEMPTS if attempt.width <= WIDEST]
+    return isinstance(prove(Ticks(model), lambda told: None, attempts), Proof)
+
+
+def in_lockstep(model: Model, task: Task) -> bool:
+    """Whether a proof is found that it is right on all inputs; UnprovedError says that there is none."""
+    KINDS[type(task)].prove(model, task)
+    return True
+
+
+PROOFS: dict[type[Task], Callable[[Model, Task], bool]] = {BinaryMul: multiplies, **dict.fromkeys(KINDS, in_lockstep)}
+"""What is asked of a machine that learned a task."""
 
 
 def check(config: Config) -> None:
@@ -18,8 +38,8 @@ def check(config: Config) -> None:
     if not config.curriculum.proof:
         return
     key = "curriculum.proof=true"
-    if not isinstance(config.task, BinaryMul):
-        raise UserError(f"{key}: only task=binary_mul has a proof; allowed: false")
+    if type(config.task) not in PROOFS:
+        raise UserError(f"{key}: only task=binary_mul, binary_add and copy have a proof; allowed: false")
     if not config.curriculum.rounding_updates:
         raise UserError(f"{key}: only rounded machines can be proved; allowed: false, or curriculum.rounding_updates above 0")
     with torch.device("meta"):
@@ -29,10 +49,13 @@ def check(config: Config) -> None:
         raise UserError(f"{key}: a model of another kind; allowed: false, or one tape head that sees no further than it moves")
 
 
-def proved(model: Model) -> bool:
-    """Whether a proof is found that a rounded multiplier is right for all operands."""
-    try:
-        attempts = [attempt for attempt in ATTEMPTS if attempt.width <= WIDEST]
-        return isinstance(prove(Ticks(model), lambda told: None, attempts), Proof)
-    except UnprovedError:
-        return False
+def of(task: Task) -> Callable[[Model], bool]:
+    """Whether a proof is found that a rounded machine is right on this task, for all lengths."""
+
+    def proved(model: Model) -> bool:
+        try:
+            return PROOFS[type(task)](model, task)
+        except UnprovedError:
+            return False
+
+    return proved

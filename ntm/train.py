@@ -116,7 +116,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             loaded = runs.read("resume", path)  # again, for now nobody else writes to it
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
-        module = LitModel(config, proving.proved)
+        module = LitModel(config, proving.of(config.task))
         rows = -(-config.trainer.batch_size // config.trainer.processes)
         step = module.model.prepare(rows, device_of(config) == "gpu")
         over = loaded is not None and take_up(module, loaded, overrides)

@@ -1,33 +1,22 @@
-"""Multipliers whose weights are set by hand, for tests: a hidden unit for each row of a table, exactly 1 where the row applies."""
+"""Multipliers whose weights are set by hand, for tests."""
 
 import itertools
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from by_hand import YES, Row, by_hand
 from conftest import composed
 
 from ntm import files, runs
-from ntm.config import build, parse
 from ntm.named import saved
 from ntm.proofs.multiplier.attempts import prove
 from ntm.proofs.multiplier.ticks import Ticks
 
-YES = 20.0
-"""What a unit adds to a logit that is -10 without it."""
-
 SHIPPED = Path(__file__).parents[1] / "checkpoints" / "pretrained" / "binary_mul.ckpt"
 
 NONE = {"load": 0, "start": 0}
-
-
-class Row(NamedTuple):
-    """What is added to which logits, where these bits of the input are so."""
-
-    when: dict[str, int]
-    adds: dict[str, float]
 
 
 def adder(early=False):
@@ -73,32 +62,8 @@ def words_of(rows):
 
 def model_of(rows, early=False):
     """The machine, rounded; its sweeps begin at home, or one slot early."""
-    config = parse(composed(*words_of(rows)))
-    model = build(config).eval()
-    machine = model.cell
-    see, heads = machine.controller.layers[0], machine.access
-    width = heads.slot_width
-    slots = [f"{where}{n}" for where in ("left", "own", "right") for n in range(width)]
-    inputs = {name: n for n, name in enumerate(["data", "load", "start", *slots, "register0"])}
-    written = {f"{what}{n}": n + at for at, what in ((0, "value"), (width, "erase")) for n in range(width)}
-    places = {name: (heads.writing, n) for name, n in written.items()}
-    places |= {"register0": (machine.controller.feedback, 0), "said": (model.output, 0)}
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-        for layer in (heads.writing, machine.controller.feedback, model.output):
-            layer.bias.fill_(-YES / 2)
-        for unit, row in enumerate(rows):
-            for name, bit in row.when.items():
-                see.weight[unit, inputs[name]] = 2 * bit - 1
-            see.bias[unit] = 1 - sum(row.when.values())
-            for name, adds in row.adds.items():
-                layer, at = places[name]
-                layer.weight[at, unit] = adds
-        heads.addressing.bias.copy_(torch.tensor([-10.0, 0, -10, -10, 10]))
-        heads.addressing.weight[:, 1] = torch.tensor([20.0, 0, 20 * early, 20 * (not early), -20])  # the start flag
-    model.round(1)
-    return model
+    moves = torch.tensor([20.0, 0, 20 * early, 20 * (not early), -20])  # the start flag
+    return by_hand(words_of(rows), rows, ["data", "load", "start"], {1: moves})
 
 
 def silent(line):

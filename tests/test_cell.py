@@ -5,7 +5,8 @@ import random
 from fractions import Fraction
 
 import pytest
-from multipliers import YES, Row, adder, model_of, multiplied, proved, saving, shipped, silent
+from by_hand import YES, Row
+from multipliers import adder, model_of, multiplied, proved, saving, shipped, silent
 
 from ntm.proofs.multiplier.adder import BESIDE, FULL, SAVING, UNKNOWN, Adds, adds_of
 from ntm.proofs.multiplier.adder import adder as spoken

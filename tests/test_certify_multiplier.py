@@ -106,6 +106,9 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, words, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_of_another_task_is_refused(run, trained, capsys):
-    assert ended(run, f"run={trained}") == 2
-    assert "a run of task copy; allowed: runs of task turing or binary_mul, tables" in capsys.readouterr().err
+def test_a_run_of_another_task_is_refused(run, tmp_path, capsys):
+    save(tmp_path / "repeats", ["task=repeat_copy"], build(parse(composed("task=repeat_copy"))))
+    assert ended(run, "run=repeats") == 2
+    assert (
+        "a run of task repeat_copy; allowed: runs of task turing, binary_mul, binary_add or copy, tables" in capsys.readouterr().err
+    )

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from by_hand import YES, Row
 from conftest import composed
-from multipliers import YES, Row, adder, counting, model_of, proved, silent
+from multipliers import adder, counting, model_of, proved, silent
 
 from ntm.config import build, parse
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Failed, Proof, proof_of, prove
@@ -12,7 +13,8 @@ from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Letter, bits_of
 from ntm.proofs.multiplier.operands import Wrong, drawn, small, wrong_of
 from ntm.proofs.multiplier.samples import samples, words
 from ntm.proofs.multiplier.search import Search
-from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
+from ntm.proofs.multiplier.ticks import Ticks
+from ntm.proofs.ticks import UnprovedError, fits
 from tasks import BinaryMul
 
 TASK = BinaryMul()

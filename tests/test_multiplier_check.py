@@ -5,14 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
-from multipliers import YES, adder, counting, model_of, proved
+from by_hand import YES
+from multipliers import adder, counting, model_of, proved
 
 from ntm.errors import UserError
-from ntm.proofs.multiplier.attempts import proof_of
+from ntm.proofs import ticks as plain
+from ntm.proofs.floats import hidden_of, through
+from ntm.proofs.multiplier.attempts import certain, proof_of
 from ntm.proofs.multiplier.check import check
-from ntm.proofs.multiplier.floats import hidden_of, margins, through
 from ntm.proofs.multiplier.invariant import NONE, Beginning, Letter, as_json, from_json
-from ntm.proofs.multiplier.ticks import Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import Ticks
+from ntm.proofs.ticks import UnprovedError
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +96,21 @@ def test_a_product_bit_that_rounding_may_flip_is_refused(exact):
     ticks = Ticks(model)
     checked = check(ticks, exact[2].invariant)  # here it comes out right
     with pytest.raises(UnprovedError, match="a sign is not certain in float32"):
-        margins(ticks, checked.ticks, checked.products)
+        certain(ticks, checked)
 
 
 def test_errors_bound_what_float32_does(exact):
     _, _, proof = exact
     torch.manual_seed(0)
-    reached = sorted(proof.checked.ticks)
+    reached = [tick.plain() for tick in sorted(proof.checked.ticks)]
     other = model_of(adder())
     with torch.no_grad():
         for parameter in other.parameters():
             torch.nn.init.normal_(parameter, 0, 3.0)
-        noisy = Ticks(other)
+        noisy = plain.Ticks(other)
         hidden = hidden_of(noisy, reached)
         logits = through(other.cell.access.writing, hidden)
-        inputs = torch.tensor(hidden_inputs(noisy, reached), dtype=torch.float32)
+        inputs = torch.tensor(hidden_inputs(reached), dtype=torch.float32)
         made = other.cell.access.writing(other.cell.controller.layers(inputs)).double().numpy()
     off = np.abs(made - logits.value)
     assert off.max() > 0
@@ -115,21 +118,20 @@ def test_errors_bound_what_float32_does(exact):
     assert logits.error.max() < 0.01
 
 
-def hidden_inputs(ticks, reached):
+def hidden_inputs(reached):
     """Rows of inputs, reads and register."""
-    flags = {"load": [1, 0], "none": [0, 0], "start": [0, 1]}
-    return [[t.bit, *flags[t.kind], *t.left, *t.own, *t.right, *t.register] for t in reached]
+    return [[*t.inputs, *t.left, *t.own, *t.right, *t.register] for t in reached]
 
 
 def test_weights_that_are_no_numbers_are_refused(exact):
     model = model_of(adder())
     model.cell.access.writing.weight.data[0, -1] = float("inf")
     with pytest.raises(UnprovedError, match="no number"):
-        margins(Ticks(model), exact[2].checked.ticks, [])
+        certain(Ticks(model), exact[2].checked)
     model = model_of(adder())
     model.cell.controller.layers[0].weight.data[:, 0] *= 1e38
     with pytest.raises(UnprovedError, match=r"may leave float32's range|certain"):
-        margins(Ticks(model), exact[2].checked.ticks, exact[2].checked.products)
+        certain(Ticks(model), exact[2].checked)
 
 
 def test_the_invariant_survives_json(exact):
@@ -173,4 +175,4 @@ def test_decisions_that_are_not_those_of_the_weights_are_refused(exact, what):
         code = getattr(ticks[tick], what)
         ticks[tick] = ticks[tick]._replace(**{what: bytes([1 - code[0], *code[1:]])})
     with pytest.raises(UnprovedError, match="bit is not certain in float32"):
-        margins(ticks, checked.ticks, checked.products)
+        certain(ticks, checked)

@@ -14,7 +14,8 @@ from ntm.proofs.multiplier.attempts import DEPTHS
 from ntm.proofs.multiplier.digits import Digits, solve, windows
 from ntm.proofs.multiplier.invariant import NONE, Letter
 from ntm.proofs.multiplier.samples import Samples, words
-from ntm.proofs.multiplier.ticks import Ticks, UnprovedError, fits
+from ntm.proofs.multiplier.ticks import Ticks
+from ntm.proofs.ticks import UnprovedError, fits
 from ntm.views.sheet import Row, Sheet
 from tasks import BinaryMul
 from tasks.binary_add import bits, number

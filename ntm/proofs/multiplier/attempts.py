@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from ntm.proofs.floats import Margins, margins
 from ntm.proofs.multiplier.check import Checked, check
 from ntm.proofs.multiplier.digits import Digits, solve
-from ntm.proofs.multiplier.floats import Margins, margins
 from ntm.proofs.multiplier.invariant import Invariant
 from ntm.proofs.multiplier.samples import samples
 from ntm.proofs.multiplier.search import Search
-from ntm.proofs.multiplier.ticks import StrayError, Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import Ticks
+from ntm.proofs.ticks import StrayError, UnprovedError
 
 DEPTHS = range(4)
 """Places from slot 0 on that may have digits of their own."""
@@ -99,4 +100,11 @@ def found_by(ticks: Ticks, attempt: Attempt, digits: Callable[[int, int], Digits
 def proof_of(ticks: Ticks, invariant: Invariant, attempt: Attempt | None = None) -> Proof:
     """The proof by an invariant; raises UnprovedError where the checker refuses it, or float32 is too coarse."""
     checked = check(ticks, invariant)
-    return Proof(attempt, invariant, checked, margins(ticks, checked.ticks, checked.products))
+    return Proof(attempt, invariant, checked, certain(ticks, checked))
+
+
+def certain(ticks: Ticks, checked: Checked) -> Margins:
+    """How far all that a proof rests on is from flipping in float32; raises UnprovedError where that is not certain."""
+    made = {tick.plain(): ticks[tick] for tick in checked.ticks}
+    said = {product.plain(): bytes([ticks.product(product)]) for product in checked.products}
+    return margins(ticks.all, made, said)

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
 from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
-from ntm.proofs.multiplier.ticks import FAR, Kind, Product, Tick, Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import Kind, Product, Tick, Ticks
+from ntm.proofs.ticks import FAR, UnprovedError
 
 MOST = 2_000_000
 """States of one kind of sweep; more are refused, and so is a search without an end."""

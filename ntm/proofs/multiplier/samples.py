@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
 from ntm.proofs.multiplier.invariant import NONE, Letter
-from ntm.proofs.multiplier.ticks import FAR, Kind, Tick, Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import Kind, Tick, Ticks
+from ntm.proofs.ticks import FAR, UnprovedError
 
 LARGEST = 6
 """Bits of a, up to which every a is swept over, by any bits of b, for ever: a proof takes them all."""

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from ntm.models.machine.lookup import Code
 from ntm.proofs.multiplier.digits import Digits
 from ntm.proofs.multiplier.invariant import BEGIN, END, NONE, Beginning, History, Invariant, Key, Letter, Window
-from ntm.proofs.multiplier.ticks import FAR, Product, Tick, Ticks, UnprovedError
+from ntm.proofs.multiplier.ticks import Product, Tick, Ticks
+from ntm.proofs.ticks import FAR, UnprovedError
 
 MOST_NODES = 400_000
 """More of them are given up."""

@@ -2,12 +2,12 @@
 
 Sums are bounded in the worst case, whatever their order (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Only signs
 that matter count: a value's where its slot's old bit is erased, an erase gate's where the value is not the old bit, all of
-register, moves and product bits. Between ticks nothing adds up, for all that the machine holds is rounded.
+register, moves and answers. Between ticks nothing adds up, for all that the machine holds is rounded.
 
 Letters: D decisions, M slot width, C hidden units.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import nn
 
 from ntm.models.machine.access import CLIP
 from ntm.models.machine.lookup import Code
-from ntm.proofs.multiplier.ticks import FLAGS, Product, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import Did, Ending, Tick, Ticks, UnprovedError, seen
 
 ROUNDING = 2.0**-24
 """Of one operation in float32, relative."""
@@ -52,23 +52,25 @@ class Signs(NamedTuple):
     error: np.ndarray
 
 
-def margins(ticks: Ticks, reached: Iterable[Tick], products: Iterable[Product]) -> Margins:
-    """Raises UnprovedError where a sign that matters is not certain, or is not the one that the machine made."""
-    asked, ends = list(reached), list(products)
+def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code]) -> Margins:
+    """Of what was made at ticks, and said at the end of some; raises UnprovedError where a sign that matters is not certain, or is
+    not the one that it rests on.
+    """
     machine, output = ticks.decisions.machine, ticks.decisions.output
     if any(not parameter.isfinite().all() for parameter in [*machine.parameters(), *output.parameters()]):
         raise UnprovedError("a weight is no number")
+    asked, dids = list(made), list(made.values())
     hidden = hidden_of(ticks, asked)
-    found = [*written(ticks, asked, hidden), *moved(ticks, asked, hidden)]
+    found = [*written(ticks, asked, dids, hidden), *moved(ticks, asked, hidden)]
     if machine.controller.feedback is not None:
         logits = through(machine.controller.feedback, hidden)
-        agree(logits.value > 0, bits([ticks[tick].register for tick in asked]), "a register's bit")
+        agree(logits.value > 0, bits([did.register for did in dids]), "a register's bit")
         found.append(squashed(logits))
     number = {tick: n for n, tick in enumerate(asked)}
-    rows = [number[product.tick] for product in ends]
-    reads = exact(bits([seen(ticks, product) for product in ends]))
+    rows = [number[ending.tick] for ending in said]
+    reads = exact(bits([b"".join(seen(ending, ticks.window)) for ending in said]))
     logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), reads))
-    agree(logits.value[:, 0] > 0, np.array([ticks.product(product) for product in ends]), "a product bit")
+    agree(logits.value > 0, bits(list(said.values())), "an answer's bit")
     found.append(Signs(np.abs(logits.value), logits.error))
     found = [signs for signs in found if signs.margin.size]
     worst = max(float(share(signs).max()) for signs in found)
@@ -79,8 +81,8 @@ def margins(ticks: Ticks, reached: Iterable[Tick], products: Iterable[Product]) 
 
 def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
     """What the controller makes of ticks, [D C]."""
-    inputs = np.array([[tick.bit, *FLAGS[tick.kind]] for tick in asked], float)
-    now = exact(np.concatenate([inputs, bits([seen(ticks, tick) for tick in asked]), bits([t.register for t in asked])], 1))
+    slots = bits([b"".join(seen(tick, ticks.window)) for tick in asked])
+    now = exact(np.concatenate([inputs_of(asked), slots, bits([tick.register for tick in asked])], 1))
     for layer in ticks.decisions.machine.controller.layers:
         if isinstance(layer, nn.Linear):
             now = through(layer, now)
@@ -89,7 +91,7 @@ def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
     return now
 
 
-def written(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]:
+def written(ticks: Ticks, asked: Sequence[Tick], dids: Sequence[Did], hidden: Bounded) -> list[Signs]:
     """The signs that what is left in a slot depends on."""
     access = ticks.decisions.machine.access
     logits = through(access.writing, hidden)
@@ -97,7 +99,7 @@ def written(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]
     value, erase = (squashed(Bounded(logits.value[:, part], logits.error[:, part])) for part in (slice(width), slice(width, None)))
     new, erased = logits.value[:, :width] > 0, logits.value[:, width:] > 0
     old = bits([tick.own for tick in asked]) > 0
-    agree(np.where(erased, new, old), bits([ticks[tick].content for tick in asked]), "a slot's bit")
+    agree(np.where(erased, new, old), bits([did.content for did in dids]), "a slot's bit")
     # A bit comes out by its gate, and by its value where that is 1; or by its value alone, where it is the old bit.
     by_value = share(value)
     by_gate = np.maximum(share(erase), np.where(erased, by_value, 0))
@@ -109,8 +111,7 @@ def written(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]
 def moved(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]:
     """Gates home, and by how much the heaviest move is before the next."""
     access = ticks.decisions.machine.access
-    inputs = np.array([[tick.bit, *FLAGS[tick.kind]] for tick in asked], float)
-    logits = through(access.addressing, hidden if access.control is None else exact(inputs[:, access.control]))
+    logits = through(access.addressing, hidden if access.control is None else exact(inputs_of(asked)[:, access.control]))
     gate = squashed(Bounded(logits.value[:, :1], logits.error[:, :1]))
     moves = np.sort(np.clip(logits.value[:, 2:], -CLIP, CLIP), 1)
     return [gate, Signs(moves[:, -1] - moves[:, -2], 2 * (logits.error[:, 2:].max(1) + FUNCTION))]
@@ -145,9 +146,9 @@ def agree(made: np.ndarray, expected: np.ndarray, what: str) -> None:
         raise UnprovedError(f"{what} is not certain in float32")
 
 
-def seen(ticks: Ticks, of: Tick | Product) -> Code:
-    """The slots that are read, in the order of the window."""
-    return b"".join(ticks.seen(of.left, of.own, of.right, ticks.decisions.machine.access.window))
+def inputs_of(asked: Sequence[Tick]) -> np.ndarray:
+    """The inputs of ticks, [D I]."""
+    return np.array([tick.inputs for tick in asked], float)
 
 
 def bits(codes: Sequence[Code]) -> np.ndarray:

@@ -1,0 +1,85 @@
+"""The proof of an adder: any slot that its head comes to may hold whatever the machine writes anywhere, or nothing.
+
+So much for the tape is enough where what matters is in the register, or beside the head. Then it is no matter how long the operands
+are, and how often the head has been round the ring.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+from ntm.models.machine.lookup import Code
+from ntm.proofs.lockstep import Lockstep, Proof, near
+from ntm.proofs.ticks import FAR, SEES, Did, Ticks, UnprovedError
+
+RING = 2 * FAR + 2
+"""Slots that there must be, at least: of fewer, one may be near home on both sides."""
+
+
+class Node(NamedTuple):
+    """Where both adders stand between two ticks."""
+
+    carry: int
+    slot: int
+    register: Code
+    left: Code
+    own: Code
+    right: Code
+
+
+def prove_addition(ticks: Ticks) -> Proof:
+    """That a machine adds, as task binary_add asks; raises UnprovedError where no proof is found."""
+    if ticks.decisions.machine.access.start.slots < RING:
+        raise UnprovedError(f"model.slots below {RING}")
+    return additions(ticks).proof()
+
+
+def additions(ticks: Ticks) -> Lockstep:
+    """Every tick that may come, and what is due; raises UnprovedError where there are too many."""
+    contents, count = {ticks.blank}, 0
+    while len(contents) > count:  # what is written may be found: begin again with it
+        count = len(contents)
+        steps = Lockstep(ticks)
+        begin = Node(0, 0, ticks.register, *[ticks.blank] * 3)
+        waiting, nodes = [begin], {begin}
+        while waiting:
+            for after in added(steps, waiting.pop(), contents):
+                if after not in nodes:
+                    nodes.add(after)
+                    waiting.append(after)
+                    steps.few(len(nodes))
+    return steps
+
+
+def added(steps: Lockstep, node: Node, contents: set[Code]) -> set[Node]:
+    """Where both may be after two more bits, which may be the last: the carry is due behind them."""
+    found = set()
+    held = sorted(contents)
+    for a, b in product((0, 1), repeat=2):
+        total = a + b + node.carry
+        tick, did = steps.tick((a, b, 1), *node[1:])
+        contents.add(did.content)
+        for slot, *slots in after(node, did, held):
+            steps.ends(tick, *slots, due=bytes([total % 2]))
+            found.add(Node(total // 2, slot, did.register, *slots))
+    for node in found:
+        tick, did = steps.tick((0, 0, 0), *node[1:])
+        contents.add(did.content)
+        for _, *slots in after(node, did, held):
+            steps.ends(tick, *slots, due=bytes([node.carry]))
+    return found
+
+
+def after(node: Node, did: Did, contents: list[Code]) -> list[tuple]:
+    """Where the head may be after a tick, and what it may see there: (slot, left, own, right)."""
+    known = {-1: node.left, 0: did.content, 1: node.right}
+    lost = did.home and node.slot == FAR  # nothing is known of where it comes to
+    by = did.slot(node.slot) - node.slot
+    seen = [contents if lost or by + offset not in known else [known[by + offset]] for offset in SEES]
+    return [(slot, *slots) for slot in places(node.slot, did) for slots in product(*seen)]
+
+
+def places(slot: int, did: Did) -> list[int]:
+    """Where a head may be after a tick: far from home it may be on either side of it."""
+    if did.home or slot != FAR:
+        return [near(did.slot(slot))]
+    return sorted({FAR, near(FAR + did.step), near(-FAR + did.step)})

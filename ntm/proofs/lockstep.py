@@ -1,0 +1,78 @@
+"""Proofs of a machine in lock-step with an ideal one: every tick that may come, and what is due at the end of each.
+
+What may come is found as a fixed point, which is larger than what does come: a slot may hold more in it than it ever does.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ntm.models.machine.lookup import Code
+from ntm.proofs.floats import Margins, margins
+from ntm.proofs.ticks import FAR, SEES, Did, Ending, Tick, Ticks, UnprovedError
+
+MOST = 100_000
+"""Ticks, and ends of some; more are given up."""
+
+
+class Proof(NamedTuple):
+    """What a proof went through."""
+
+    ticks: int
+    answers: int  # different ends of a tick at which something is due
+    contents: int  # of a slot
+    registers: int
+    margins: Margins
+
+
+class Lockstep:
+    """The ticks that may come, and what is due, gathered."""
+
+    def __init__(self, ticks: Ticks):
+        self.ticks = ticks
+        self.made: dict[Tick, Did] = {}
+        self.due: dict[Ending, Code] = {}
+        self.torn = False  # whether two things are due at one end
+        self.hidden = [offset not in ticks.window for offset in SEES]
+        self.hidden[SEES.index(0)] = False  # what becomes of a slot depends on what it holds
+
+    def tick(self, inputs: tuple[int, ...], slot: int, register: Code, *slots: Code) -> tuple[Tick, Did]:
+        """One that may come, by what is left of the head, under it and right of it: what it depends on, and what it does."""
+        tick = Tick(inputs, near(slot), register, *self.visible(slots))
+        if tick not in self.made:
+            self.made[tick] = self.ticks[tick]
+            self.few(len(self.made))
+        return tick, self.made[tick]
+
+    def ends(self, tick: Tick, *slots: Code, due: Code) -> None:
+        """At the end of a tick, where these slots are read, this is due."""
+        if tick.slot != FAR:  # where the head is makes no difference to what is said
+            tick, _ = self.tick(tick.inputs, FAR, *tick[2:])
+        self.torn |= self.due.setdefault(Ending(tick, *self.visible(slots)), due) != due
+        self.few(len(self.due))
+
+    def visible(self, slots: Sequence[Code]) -> list[Code]:
+        """Three slots; those that the head does not see are all alike."""
+        return [self.ticks.blank if hidden else code for hidden, code in zip(self.hidden, slots)]
+
+    def few(self, count: int) -> None:
+        """Raise UnprovedError where there is too much to go through."""
+        if count > MOST:
+            raise UnprovedError(f"more than {MOST:,} ticks may come")
+
+    def proof(self) -> Proof:
+        """What is said is what is due, and certain in float32; raises UnprovedError where not."""
+        if self.torn:
+            raise UnprovedError("what is due depends on more than the machine sees")
+        said = (self.ticks.logits(list(self.due)) > 0).numpy()
+        if (said != np.array([list(due) for due in self.due.values()], bool)).any():
+            raise UnprovedError("a wrong answer may come")
+        held = {code for tick in self.made for code in (tick.left, tick.own, tick.right)}
+        registers = {tick.register for tick in self.made}
+        return Proof(len(self.made), len(self.due), len(held), len(registers), margins(self.ticks, self.made, self.due))
+
+
+def near(slot: int) -> int:
+    """A slot as ticks are told it."""
+    return slot if abs(slot) < FAR else FAR

@@ -1,0 +1,113 @@
+"""Ticks of a rounded machine with one tape head: each is a decision of the real machine, as `ntm.evaluate discrete=true` makes it.
+
+Slot 0 is the head's home. A tick depends on the inputs, the register, the slots that the head sees, and how far it is from home.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ntm.models.base import Model
+from ntm.models.machine.discrete import Decisions, codes, shape_of, values
+from ntm.models.machine.lookup import Code, small
+from ntm.models.machine.machine import Machine
+from ntm.models.machine.tape_heads import TapeHeads
+from ntm.models.recurrent import Recurrent
+
+FAR = 3
+"""A slot so far from home, on either side, that home is out of reach of moves."""
+
+SEES = (-1, 0, 1)
+"""Offsets of the slots that a tick may depend on."""
+
+NEAREST_RING = 2 * FAR + 2
+"""Slots that a ring must have, at least, for all this: fewer, and a slot is near home on both sides."""
+
+
+class UnprovedError(Exception):
+    """Why a proof does not close, in words."""
+
+
+class StrayError(UnprovedError):
+    """A head that goes elsewhere than a proof needs it: no other proof would be about another head."""
+
+
+class Tick(NamedTuple):
+    """What a tick depends on."""
+
+    inputs: tuple[int, ...]
+    slot: int  # FAR for all from there on
+    register: Code
+    left: Code
+    own: Code
+    right: Code
+
+
+class Did(NamedTuple):
+    """What a tick does."""
+
+    register: Code
+    content: Code  # of the slot that it leaves
+    number: int  # of the decision
+    home: bool  # whether the head goes home first
+    step: int  # and then by so many slots
+
+    def slot(self, before: int) -> int:
+        """Where the head is after it."""
+        return (0 if self.home else before) + self.step
+
+
+class Ending(NamedTuple):
+    """What is said on a tick depends on: the tick, and the three slots that are read at the end of it."""
+
+    tick: Tick
+    left: Code
+    own: Code
+    right: Code
+
+
+def fits(model: Model) -> bool:
+    """Whether a rounded model is of the kind that can be proved: one tape head that sees its slot and those beside it."""
+    if not model.rounded or not isinstance(model, Recurrent) or not isinstance(model.cell, Machine):
+        return False
+    heads = model.cell.access
+    return isinstance(heads, TapeHeads) and heads.heads == 1 and heads.shift_width == 3 and set(heads.window) <= set(SEES)
+
+
+class Ticks(dict[Tick, Did]):
+    """Every tick that was asked for."""
+
+    def __init__(self, model: Any):
+        super().__init__()
+        machine = model.cell
+        self.slots = small(shape_of(machine.access), sys.maxsize)
+        self.decisions = Decisions(machine, model.output, self.slots)
+        self.blank: Code = codes(self.decisions.start.access.memory[0, :1])[0]
+        self.register: Code = codes(self.decisions.start.controller.register)[0]
+        self.window: tuple[int, ...] = machine.access.window
+
+    @torch.no_grad()
+    def __missing__(self, tick: Tick) -> Did:
+        shape = self.decisions.shape
+        inputs = np.array(tick.inputs, np.float32).tobytes()
+        away = self.slots // 2 if abs(tick.slot) >= FAR else -tick.slot % self.slots
+        number, register, content, move = self.decisions[(inputs, tick.register, away, *seen(tick, shape.offsets))]
+        by_home, step = divmod(move, 2 * shape.reach + 1)
+        self[tick] = Did(register, content, number, bool(by_home), step - shape.reach)
+        return self[tick]
+
+    @torch.no_grad()
+    def logits(self, endings: Sequence[Ending]) -> Tensor:
+        """What is said at each of them, [E O]."""
+        numbers = torch.tensor([[self[ending.tick].number] for ending in endings])
+        reads = b"".join(code for ending in endings for code in seen(ending, self.window))
+        return self.decisions.logits(numbers, values(reads).view(len(endings), -1))[:, 0]
+
+
+def seen(of: Tick | Ending, offsets: Sequence[int]) -> list[Code]:
+    """The slots at these offsets."""
+    return [(of.left, of.own, of.right)[SEES.index(offset)] for offset in offsets]

@@ -1,0 +1,53 @@
+"""Machines of one tape head whose weights are set by hand, for tests: a hidden unit for each row of a table, 1 where it applies."""
+
+from typing import NamedTuple
+
+import torch
+from conftest import composed
+
+from ntm.config import build, parse
+
+YES = 20.0
+"""What a unit adds to a logit that is -10 without it."""
+
+
+class Row(NamedTuple):
+    """What is added to which logits, where these bits of the input are so."""
+
+    when: dict[str, int]
+    adds: dict[str, float]
+
+
+def by_hand(words, rows, inputs, flags):
+    """The machine of a command line with these rows, rounded; its head goes one slot on, and `flags` add to where it goes.
+
+    What is said is named `said`, or `said0`, `said1` where it is of more than one bit.
+    """
+    model = build(parse(composed(*words))).eval()
+    machine = model.cell
+    see, heads = machine.controller.layers[0], machine.access
+    width, register = heads.slot_width, machine.controller.register
+    seen = [f"{('left', 'own', 'right')[offset + 1]}{n}" for offset in heads.window for n in range(width)]
+    held = [f"register{n}" for n in range(register)]
+    sees = {name: n for n, name in enumerate([*inputs, *seen, *held])}
+    written = {f"{what}{n}": n + at for at, what in ((0, "value"), (width, "erase")) for n in range(width)}
+    places = {name: (heads.writing, n) for name, n in written.items()}
+    places |= {name: (machine.controller.feedback, n) for n, name in enumerate(held)}
+    places |= {"said": (model.output, 0)} | {f"said{n}": (model.output, n) for n in range(model.output.out_features)}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        for layer in {layer for layer, _ in places.values()}:
+            layer.bias.fill_(-YES / 2)
+        for unit, row in enumerate(rows):
+            for name, bit in row.when.items():
+                see.weight[unit, sees[name]] = 2 * bit - 1
+            see.bias[unit] = 1 - sum(row.when.values())
+            for name, adds in row.adds.items():
+                layer, at = places[name]
+                layer.weight[at, unit] = adds
+        heads.addressing.bias.copy_(torch.tensor([-10.0, 0, -10, -10, 10]))
+        for flag, moves in flags.items():
+            heads.addressing.weight[:, flag] = moves
+    model.round(1)
+    return model
