@@ -216,6 +216,14 @@ def test_the_command_certifies(run, tmp_path, capsys):
     assert "all n and all vectors: n of them from 1 on, of 2 bits each" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [["task=binary_add"], ["task=copy", "model=tape", "task.width=3"]])
+def test_what_a_recipe_learns_is_certified(words, run, capsys):
+    """The whole way, as a user goes it; copy of fewer bits, which takes seconds."""
+    run("train", *words, "seed=1", "run_dir=run")
+    assert ended(run, "run=run") == 0
+    assert "verdict       CERTIFIED" in capsys.readouterr().out
+
+
 def test_the_command_shows_what_is_wrong(run, tmp_path, capsys):
     save(tmp_path / "wrong", adder_words(2), adding(2))
     assert ended(run, "run=wrong", "json=certificate.json") == 1
