@@ -37,7 +37,7 @@ class BinaryAdd(Arithmetic):
         return 2
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        a, b = self.pair(random, length)
+        a, b = self.pair(random, length, split)
         inputs = np.zeros((length + 1, 3))
         inputs[:length] = np.stack([bits(a, length), bits(b, length), np.ones(length)], axis=1)
         return inputs, bits(a + b, length + 1)[:, None], np.ones(length + 1)

@@ -90,7 +90,7 @@ class BinaryMul(Arithmetic):
 
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         length = lengths[0]
-        return self.posed([self.pair(random, length) for _ in lengths], length, split)
+        return self.posed([self.pair(random, length, split) for _ in lengths], length, split)
 
     def every(self) -> Iterator[tuple[int, Batch]]:
         for length in range(1, self.every_pair + 1):

@@ -128,13 +128,14 @@ Operands = Annotated[str, AfterValidator(known)]
 
 @dataclass(frozen=True, config=STRICT)
 class Arithmetic(Task):
-    """Base of tasks about two numbers, which are drawn from the set `operands`."""
+    """Base of tasks about two numbers, drawn from the set `operands`; in training from `train_operands`, where there are such."""
 
     operands: Operands = "mixed"
+    train_operands: Operands | None = None
 
-    def pair(self, random: np.random.Generator, length: int) -> Pair:
+    def pair(self, random: np.random.Generator, length: int, split: str) -> Pair:
         """Two numbers of at most `length` bits."""
-        return SETS[self.operands](random, length)
+        return SETS[(split == "train" and self.train_operands) or self.operands](random, length)
 
     def of(self, operands: str) -> Self:
         """This task with numbers from another set."""

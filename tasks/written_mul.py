@@ -35,7 +35,7 @@ class WrittenMul(Arithmetic):
         return 2 * length + 1
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        a, b = self.pair(random, length)
+        a, b = self.pair(random, length, split)
         symbols = np.concatenate([bits(a, length), [2], bits(b, length)])
         return np.eye(3)[symbols], bits(a * b, 2 * length + 1)[:, None], np.arange(2 * length + 1) < 2 * length
 

@@ -64,7 +64,7 @@ def drawn(discrete: Model, task: BinaryMul, seconds: float) -> Wrong | None:
     random, end = np.random.default_rng(0), time.monotonic() + seconds
     kinds = [task.of(name) for name in SETS]
     for length in chain.from_iterable(iter(lambda: range(1, LONGEST + 1), None)):
-        wrong = wrong_of(discrete, task, length, [kind.pair(random, length) for kind in kinds])
+        wrong = wrong_of(discrete, task, length, [kind.pair(random, length, "test") for kind in kinds])
         if wrong is not None or time.monotonic() > end:
             return wrong
     raise AssertionError
