@@ -23,6 +23,8 @@ def test_every_choice_builds_and_runs(choice):
         "recipe=binary_mul_tape": ["task=binary_mul"],
         "model=turing": ["task=turing"],
         "recipe=binary_mul_tape_wide": ["task=binary_mul"],
+        "recipe=binary_add_tape": ["task=binary_add"],
+        "recipe=copy_tape": ["task=copy", "model=tape"],
     }
     config = parse(composed(choice, *needed.get(choice, [])))
     model = build(config)
@@ -56,7 +58,7 @@ def test_recipes_are_for_pairs_that_exist_and_bear_their_names():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_yaml_and_code_have_the_same_fields_and_defaults(name):
-    values = composed(f"task={name}")["task"]
+    values = composed(f"task={name}", "recipe=neutral")["task"]  # a recipe may set some
     assert values.pop("name") == name
     coded = TypeAdapter(TASKS[name]).dump_python(TASKS[name](), mode="json")
     read = TypeAdapter(TASKS[name]).dump_python(TASKS[name](**values), mode="json")

@@ -103,6 +103,15 @@ def test_tasks_draw_from_the_set_that_is_asked_for():
         assert number(targets[mask > 0][:, 0]) == a * b
 
 
+def test_training_may_draw_from_another_set():
+    for task in (BinaryAdd(train_operands="ones"), BinaryMul(train_operands="ones")):
+        assert task.batch(0, "train", 0, 20, (6, 6)).inputs[:, :6, 0].all()
+        for split in ("val", "test"):
+            assert (task.batch(0, split, 0, 20, (6, 6)).inputs == type(task)().batch(0, split, 0, 20, (6, 6)).inputs).all()
+    mixed = BinaryMul(train_operands="mixed").batch(3, "train", 5, 20, (6, 6)).inputs
+    assert (mixed == BinaryMul().batch(3, "train", 5, 20, (6, 6)).inputs).all()
+
+
 def test_a_set_that_is_none_is_refused():
     with pytest.raises(ValidationError, match=r"no such set of operands; allowed: mixed, uniform, .*unequal"):
         BinaryMul(operands="odd")
