@@ -56,6 +56,11 @@ def test_they_are_weights_alone(name):
     assert files.load(SHIPPED / f"{name}.ckpt").keys() == {"ntm", "state_dict"}
 
 
+def test_the_adder_is_proved(here, capsys):
+    here("certify", "run=pretrained/binary_add")
+    assert "CERTIFIED: for all n, a and b" in capsys.readouterr().out
+
+
 def test_the_multiplier_is_proved(here, capsys):
     here("certify", "run=pretrained/binary_mul")
     assert "verdict       CERTIFIED: for all n, a and b" in capsys.readouterr().out
