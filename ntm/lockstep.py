@@ -8,8 +8,7 @@ import torch
 
 from ntm.certificate import NOT_PROVED, ROUNDED, fingerprint
 from ntm.models.base import Model
-from ntm.proofs.addition import prove_addition
-from ntm.proofs.copying import prove_copying
+from ntm.proofs import addition, copying
 from ntm.proofs.lockstep import Proof
 from ntm.proofs.ticks import Ticks, UnprovedError
 from ntm.runs import Loaded
@@ -26,20 +25,34 @@ class Kind(NamedTuple):
     """What is proved of machines that learned a task."""
 
     prove: Callable[[Model, Task], Proof]  # raises UnprovedError
+    lacks: Callable[[Model, Task], str]  # why there can be no proof; empty: there may be one
     inputs: Callable[[Task], str]
     says: str
     assumed: str
 
 
+def too_small(model: Model, task: Task) -> str:
+    """Why there can be no proof of an adder."""
+    slots = model.room_for(0)
+    assert slots is not None
+    return addition.lacks(slots)
+
+
+def too_wide(model: Model, task: Task) -> str:
+    """Why there can be no proof of a copier."""
+    assert isinstance(task, Copy)
+    return copying.lacks(task.width)
+
+
 def adds(model: Model, task: Task) -> Proof:
     """That it adds."""
-    return prove_addition(Ticks(model))
+    return addition.prove_addition(Ticks(model))
 
 
 def copies(model: Model, task: Task) -> Proof:
     """That it copies."""
     assert isinstance(task, Copy)
-    return prove_copying(Ticks(model), task.width)
+    return copying.prove_copying(Ticks(model), task.width)
 
 
 def vectors(task: Task) -> str:
@@ -51,12 +64,14 @@ def vectors(task: Task) -> str:
 KINDS: dict[type[Task], Kind] = {
     BinaryAdd: Kind(
         adds,
+        too_small,
         lambda task: "all n, a and b: n any number of bits from 1 on, a and b any numbers of n bits",
         "for all n, a and b the bits that the network says are those of a + b",
         "a run starts with a register of zeros, every slot blank, and the head on slot 0, on a ring of 8 slots or more",
     ),
     Copy: Kind(
         copies,
+        too_wide,
         vectors,
         "for all n and all vectors the network says them again, in their order",
         "a run starts with a register of zeros, every slot blank, and the head on slot 0 of 2 (n + 4) slots or more",

@@ -47,6 +47,9 @@ def check(config: Config) -> None:
     model.round(1.0)
     if not fits(model):
         raise UserError(f"{key}: a model of another kind; allowed: false, or one tape head that sees no further than it moves")
+    lacking = KINDS[type(config.task)].lacks(model, config.task) if type(config.task) in KINDS else ""
+    if lacking:
+        raise UserError(f"{key}: there can be none with {lacking}; allowed: false")
 
 
 def of(task: Task) -> Callable[[Model], bool]:

@@ -87,7 +87,7 @@ def test_one_that_goes_wrong_late_is_not():
 
 
 def test_an_adder_on_too_small_a_ring_is_not():
-    with pytest.raises(UnprovedError, match=f"model.slots below {RING}"):
+    with pytest.raises(UnprovedError, match=f"model.slots={RING - 1}: below {RING}"):
         prove_addition(Ticks(adding(slots=RING - 1)))
 
 
@@ -234,8 +234,8 @@ def test_the_command_shows_what_is_wrong(run, tmp_path, capsys):
 def test_the_command_says_why_nothing_is_decided(run, tmp_path, capsys):
     save(tmp_path / "small", adder_words(0, 7), adding(0, 7))
     assert ended(run, "run=small", "json=certificate.json") == 3
-    assert f"undecided     model.slots below {RING}" in capsys.readouterr().out
-    assert json.loads((tmp_path / "certificate.json").read_text())["undecided_because"] == [f"model.slots below {RING}"]
+    assert f"undecided     model.slots=7: below {RING}" in capsys.readouterr().out
+    assert json.loads((tmp_path / "certificate.json").read_text())["undecided_because"] == [f"model.slots=7: below {RING}"]
 
 
 @pytest.mark.parametrize("words", [["export=out"], ["invariant=x.json"], ["inputs=any"], ["reference=copy"]])

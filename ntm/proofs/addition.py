@@ -28,9 +28,15 @@ class Node(NamedTuple):
 
 def prove_addition(ticks: Ticks) -> Proof:
     """That a machine adds, as task binary_add asks; raises UnprovedError where no proof is found."""
-    if ticks.decisions.machine.access.start.slots < RING:
-        raise UnprovedError(f"model.slots below {RING}")
+    lacking = lacks(ticks.decisions.machine.access.start.slots)
+    if lacking:
+        raise UnprovedError(lacking)
     return additions(ticks).proof()
+
+
+def lacks(slots: int) -> str:
+    """Why there can be no proof for a ring of so many slots; empty: there may be one."""
+    return f"model.slots={slots}: below {RING}" if slots < RING else ""
 
 
 def additions(ticks: Ticks) -> Lockstep:

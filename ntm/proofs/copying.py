@@ -50,9 +50,15 @@ class Answering(NamedTuple):
 
 def prove_copying(ticks: Ticks, width: int) -> Proof:
     """That a machine copies vectors of so many bits, as task copy asks; raises UnprovedError where no proof is found."""
-    if width > WIDEST:
-        raise UnprovedError(f"vectors of {width} bits; there are too many of more than {WIDEST}")
+    lacking = lacks(width)
+    if lacking:
+        raise UnprovedError(lacking)
     return Copier(ticks, width).proof()
+
+
+def lacks(width: int) -> str:
+    """Why there can be no proof for vectors of so many bits; empty: there may be one."""
+    return f"task.width={width}: above {WIDEST}, and all vectors are gone through" if width > WIDEST else ""
 
 
 class Copier:
