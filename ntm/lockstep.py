@@ -153,7 +153,7 @@ def tell(certificate: Certificate) -> list[str]:
     margins = proof.margins
     return [
         *lines,
-        f"reached       {proof.ticks:,} combinations of inputs, register, slots seen, and how near home is, a fixed point; "
+        f"gone through  {proof.ticks:,} combinations of inputs, register, slots seen, and how near home is, a fixed point; "
         f"{proof.contents:,} contents of a slot, {proof.registers:,} of the register",
         f"checked       what is said at {proof.answers:,} ends of a tick, in lock-step with the task",
         f"margins       {margins.smallest:.3g} logits from flipping at least; float32 is off by {margins.largest_error:.1g} at "

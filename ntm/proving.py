@@ -46,7 +46,8 @@ def check(config: Config) -> None:
         model = build(config)
     model.round(1.0)
     if not fits(model):
-        raise UserError(f"{key}: a model of another kind; allowed: false, or one tape head that sees no further than it moves")
+        what = "one tape head that sees no further than it moves, on slots that begin as bits (model=tape and its memory_value)"
+        raise UserError(f"{key}: a model of another kind; allowed: false, or {what}")
     lacking = KINDS[type(config.task)].lacks(model, config.task) if type(config.task) in KINDS else ""
     if lacking:
         raise UserError(f"{key}: there can be none with {lacking}; allowed: false")

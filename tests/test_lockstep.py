@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from multipliers import save
 
 from ntm import lockstep
+from ntm.models.machine import discrete
+from ntm.models.machine.discrete import on_cpu
 from ntm.proofs.addition import RING, Node, additions, after, prove_addition
 from ntm.proofs.copying import Copier, prove_copying
 from ntm.proofs.lockstep import near
@@ -249,6 +251,17 @@ def test_a_run_that_did_not_end_rounded_is_refused(run, tmp_path, capsys):
     save(tmp_path / "soft", adder_words(), adding(), rounded=False)
     assert ended(run, "run=soft") == 2
     assert "run=soft: did not end rounded" in capsys.readouterr().err
+
+
+def test_decisions_are_made_on_the_cpu(monkeypatch):
+    """As if the machine were on another device."""
+    model = adding()
+    assert on_cpu(model.cell, model.output) == (model.cell, model.output)
+    monkeypatch.setattr(discrete, "device_of", lambda model: torch.device("cuda"))
+    copied, output = on_cpu(model.cell, model.output)
+    assert (copied is model.cell, output is model.output) == (False, False)
+    assert all((p == q).all() for p, q in zip(copied.parameters(), model.cell.parameters()))
+    assert prove_addition(Ticks(model)).registers == 2
 
 
 def test_what_a_head_may_see_next():

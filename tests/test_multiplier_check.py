@@ -10,7 +10,7 @@ from multipliers import adder, counting, model_of, proved
 
 from ntm.errors import UserError
 from ntm.proofs import ticks as plain
-from ntm.proofs.floats import hidden_of, through
+from ntm.proofs.floats import Bounded, hidden_of, through
 from ntm.proofs.multiplier.attempts import certain, proof_of
 from ntm.proofs.multiplier.check import check
 from ntm.proofs.multiplier.invariant import NONE, Beginning, Letter, as_json, from_json
@@ -132,6 +132,16 @@ def test_weights_that_are_no_numbers_are_refused(exact):
     model.cell.controller.layers[0].weight.data[:, 0] *= 1e38
     with pytest.raises(UnprovedError, match=r"may leave float32's range|certain"):
         certain(Ticks(model), exact[2].checked)
+
+
+def test_a_subnormal_weight_may_be_flushed_with_all_that_it_carries():
+    weight, held = 2.0**-127, 1e37
+    layer = torch.nn.Linear(1, 1)
+    with torch.no_grad():
+        layer.weight.fill_(weight)
+        layer.bias.fill_(0)
+    logits = through(layer, Bounded(np.array([[held]]), np.zeros((1, 1))))
+    assert logits.error[0, 0] >= weight * held  # where it counts as 0
 
 
 def test_the_invariant_survives_json(exact):

@@ -12,7 +12,7 @@ from ntm.proofs.lockstep import Lockstep, Proof, near
 from ntm.proofs.ticks import FAR, SEES, Did, Ticks, UnprovedError
 
 RING = 2 * FAR + 2
-"""Slots that there must be, at least: of fewer, one may be near home on both sides."""
+"""Slots that are enough for a slot to be near home on one side alone; machines of fewer are not proved."""
 
 
 class Node(NamedTuple):

@@ -14,8 +14,8 @@ from ntm.models.machine.lookup import Code
 from ntm.proofs.lockstep import Lockstep, Proof, near
 from ntm.proofs.ticks import FAR, SEES, Did, StrayError, Tick, Ticks, UnprovedError
 
-WIDEST = 10
-"""Bits of a vector, at most: all vectors are gone through."""
+WIDEST = 8
+"""Bits of a vector, at most: all pairs of vectors are gone through."""
 
 Vector = tuple[int, ...]
 
@@ -58,7 +58,7 @@ def prove_copying(ticks: Ticks, width: int) -> Proof:
 
 def lacks(width: int) -> str:
     """Why there can be no proof for vectors of so many bits; empty: there may be one."""
-    return f"task.width={width}: above {WIDEST}, and all vectors are gone through" if width > WIDEST else ""
+    return f"task.width={width}: above {WIDEST}, and all pairs of vectors are gone through" if width > WIDEST else ""
 
 
 class Copier:
@@ -126,6 +126,7 @@ class Copier:
         starts: set[Window] = {(Letter(self.blank, None),) * (self.size - 1)}
         for _ in range(self.size - 1 + min(0, self.first)):
             starts = {(*last[1:], letter) for last in starts for letter in self.next[last]}
+        self.steps.few(len(self.begun) * len(starts))
         waiting = [
             Answering(self.first, register, self.left(last[self.own - 1].content if self.own else self.blank), last)
             for register in sorted(self.begun)

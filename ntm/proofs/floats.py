@@ -21,7 +21,7 @@ ROUNDING = 2.0**-24
 """Of one operation in float32, relative."""
 
 TINY = 2.0**-126
-"""What subnormal numbers that are flushed to 0 lose, for each term."""
+"""What a subnormal number that is flushed to 0 loses: a term of a sum, or a weight, which is then lost times its input."""
 
 FUNCTION = 1e-5
 """By so much a logit may seem off for what sigmoid and softmax make of it: they are right to 1e-6."""
@@ -127,7 +127,8 @@ def through(layer: nn.Linear, before: Bounded) -> Bounded:
     errors = before.error @ np.abs(weight)
     if not (sizes + errors < LARGEST).all():
         raise UnprovedError("a sum may leave float32's range")
-    return Bounded(before.value @ weight + bias, errors * (1 + rounding) + rounding * sizes + terms * TINY)
+    flushed = TINY * (terms + (np.abs(before.value) + before.error).sum(1, keepdims=True))
+    return Bounded(before.value @ weight + bias, errors * (1 + rounding) + rounding * sizes + flushed)
 
 
 def squashed(logits: Bounded) -> Signs:

@@ -59,7 +59,7 @@ class Lockstep:
     def few(self, count: int) -> None:
         """Raise UnprovedError where there is too much to go through."""
         if count > MOST:
-            raise UnprovedError(f"more than {MOST:,} ticks may come")
+            raise UnprovedError(f"more than {MOST:,} ticks, or ends of them")
 
     def proof(self) -> Proof:
         """What is said is what is due, and certain in float32; raises UnprovedError where not."""

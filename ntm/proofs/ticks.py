@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ntm.models.base import Model
-from ntm.models.machine.discrete import Decisions, codes, shape_of, values
+from ntm.models.machine.discrete import Decisions, codes, on_cpu, shape_of, values
 from ntm.models.machine.lookup import Code, small
 from ntm.models.machine.machine import Machine
 from ntm.models.machine.tape_heads import TapeHeads
@@ -23,9 +23,6 @@ FAR = 3
 
 SEES = (-1, 0, 1)
 """Offsets of the slots that a tick may depend on."""
-
-NEAREST_RING = 2 * FAR + 2
-"""Slots that a ring must have, at least, for all this: fewer, and a slot is near home on both sides."""
 
 
 class UnprovedError(Exception):
@@ -83,9 +80,9 @@ class Ticks(dict[Tick, Did]):
 
     def __init__(self, model: Any):
         super().__init__()
-        machine = model.cell
+        machine, output = on_cpu(model.cell, model.output)
         self.slots = small(shape_of(machine.access), sys.maxsize)
-        self.decisions = Decisions(machine, model.output, self.slots)
+        self.decisions = Decisions(machine, output, self.slots)
         self.blank: Code = codes(self.decisions.start.access.memory[0, :1])[0]
         self.register: Code = codes(self.decisions.start.controller.register)[0]
         self.window: tuple[int, ...] = machine.access.window

@@ -10,6 +10,7 @@ a small ring of slots with just that in it.
 Letters: B batch, T ticks, H heads, N slots, M slot width, R all read vectors, C controller width, O outputs.
 """
 
+import copy
 import time
 from array import array
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ntm.models.base import Model, Output
+from ntm.models.base import Model, Output, device_of
 from ntm.models.machine import abreast
 from ntm.models.machine.access import HeadsState
 from ntm.models.machine.controllers import RegisterState
@@ -127,7 +128,8 @@ class Discrete(Model):
 
     def __init__(self, machine: Any, output: nn.Linear):
         super().__init__()
-        self.machine, self.output, self.shape = machine, output, shape_of(machine.access)
+        self.machine, self.output = on_cpu(machine, output)
+        self.shape = shape_of(machine.access)
         self.loop = loop_of(self.shape)
         self.decisions: dict[int, Decisions] = {}  # by the slots of their ring
         self.beginnings: dict[int | None, tuple[Decisions, Ring, Configuration]] = {}  # by the room, of the last one
@@ -217,6 +219,13 @@ class Discrete(Model):
             "least weight on a head's slot": min(decisions.lightest for decisions in every),
             "ticks a second": round(self.ticks / self.seconds),
         }
+
+
+def on_cpu(machine: Any, output: nn.Linear) -> tuple[Any, nn.Linear]:
+    """Machine and output, or copies of them on the CPU, where decisions are made: they are too small for anything else."""
+    if device_of(output).type == "cpu":
+        return machine, output
+    return copy.deepcopy(machine).cpu(), copy.deepcopy(output).cpu()
 
 
 def shape_of(heads: TapeHeads) -> Shape:
