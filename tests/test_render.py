@@ -70,7 +70,7 @@ def test_every_task_with_every_kind_of_model_can_be_drawn():
     }
     for task in TASKS.keys() - {"turing"}:  # its model has a shape of its own, drawn in test_turing_command.py
         for choice, names in own.items():
-            config = parse(composed(f"task={task}", f"model={choice}"))
+            config = parse(composed(f"task={task}", f"model={choice}", "recipe=neutral"))
             if choice == "tape" and not config.task.control:  # nothing to move its head by
                 continue
             torch.manual_seed(0)

@@ -8,7 +8,7 @@ from tasks.binary_add import number
 
 
 class Written3x1(WrittenMul):
-    def pair(self, random, length):
+    def pair(self, random, length, split):
         return 3, 1
 
 
