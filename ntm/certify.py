@@ -76,8 +76,7 @@ def certify_table(values: dict[str, Any], key: str, loaded: runs.Loaded | None) 
     decisions = Decisions(named.machine, named.task.table)
     with console.status("searching"):
         certificate = search(decisions, reference, named, asked)
-    for line in [*tell(certificate), f"time          {time.perf_counter() - start:.1f} s"]:
-        console.print(escape(line))
+    say(console, tell(certificate), start)
     if folder is not None and certificate.found is not None and certificate.complete:
         console.print(escape(export(folder, named, decisions, certificate.found)))
     elif folder is not None:
@@ -101,8 +100,7 @@ def certify_multiplier(values: dict[str, Any], key: str, loaded: runs.Loaded | N
     start = time.perf_counter()
     with console.status("searching") as status:
         certificate = multiplier.certificate_of(loaded, given, status.update)
-    for line in [*multiplier.tell(certificate), f"time          {time.perf_counter() - start:.1f} s"]:
-        console.print(escape(line))
+    say(console, multiplier.tell(certificate), start)
     if folder is not None and isinstance(certificate.found, Proof) and certificate.cell is not None:
         console.print(escape(multiplier.export(folder, certificate.found, certificate.cell)))
     elif folder is not None:
@@ -124,8 +122,7 @@ def certify_lockstep(values: dict[str, Any], key: str, loaded: runs.Loaded | Non
     start = time.perf_counter()
     with console.status("searching"):
         certificate = lockstep.certificate_of(loaded)
-    for line in [*lockstep.tell(certificate), f"time          {time.perf_counter() - start:.1f} s"]:
-        console.print(escape(line))
+    say(console, lockstep.tell(certificate), start)
     if output is not None:
         runs.put("json", output, (json.dumps(lockstep.as_json(certificate), indent=2) + "\n").encode())
     leave(certificate.verdict)
@@ -150,6 +147,12 @@ def refuse(values: dict[str, Any], key: str, allowed: Any, what: str) -> None:
     if values[key] != allowed:
         shown = "null" if allowed is None else allowed
         raise UserError(f"{key}={values[key]}: means nothing for a run {what}; allowed: {shown}")
+
+
+def say(console: Console, lines: list[str], start: float) -> None:
+    """Print a certificate, and how long it took since `start`."""
+    for line in [*lines, f"time          {time.perf_counter() - start:.1f} s"]:
+        console.print(escape(line))
 
 
 def leave(verdict: str) -> None:

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import torch
-
 from ntm.certificate import NOT_PROVED, ROUNDED, fingerprint
 from ntm.models.base import Model
 from ntm.proofs import addition, copying
@@ -122,8 +120,7 @@ def wrong_of(discrete: Model, task: Task, lengths: Iterable[int] = range(1, LONG
     end = time.monotonic() + SECONDS
     for length in lengths:
         batch = task.batch(0, "test", length, AT_ONCE, (length, length))
-        with torch.inference_mode():
-            logits = discrete(batch.inputs, batch.ticks, room=discrete.room_for(task.room(length))).logits
+        logits = discrete.logits(batch, discrete.room_for(task.room(length)))
         wrong = task.score(logits, batch).errors.nonzero()
         if len(wrong):
             row, answers = int(wrong[0]), task.answer(logits)

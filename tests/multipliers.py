@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from by_hand import YES, Row, by_hand
-from conftest import composed
 
-from ntm import files, runs
 from ntm.named import saved
 from ntm.proofs.multiplier.attempts import prove
 from ntm.proofs.multiplier.ticks import Ticks
@@ -112,11 +110,3 @@ def multiplied(cell, bits, pairs):
 def bits_of(numbers, count):
     """Bits of numbers, the lowest first, each an array over the numbers."""
     return [np.array([number >> n & 1 for number in numbers], np.uint8) for n in range(count)]
-
-
-def save(folder, words, model, rounded=True):
-    """Write a machine as a run."""
-    folder.mkdir()
-    saved = {"config": composed(*words), "updates": 0, "progress": {"rounding": rounded}}
-    weights = {f"model.{name}": value for name, value in model.state_dict().items()}
-    files.save(folder / runs.LAST, {"ntm": saved, "state_dict": weights})

@@ -3,21 +3,13 @@
 import json
 
 import pytest
+from by_hand import ended, save
 from conftest import composed
-from multipliers import adder, counting, model_of, save, words_of
+from multipliers import adder, counting, model_of, words_of
 
 from ntm.config import build, parse
 from ntm.proofs.multiplier.adder import FULL
 from ntm.proofs.verilog import simulator
-
-
-def ended(run, *words):
-    """The exit code of ntm.certify."""
-    try:
-        run("certify", *words)
-    except SystemExit as left:
-        return left.code
-    return 0
 
 
 def test_the_command_certifies_and_checks_again(run, tmp_path, capsys):

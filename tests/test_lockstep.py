@@ -5,10 +5,9 @@ import json
 
 import pytest
 import torch
-from by_hand import YES, Row, by_hand
+from by_hand import YES, Row, by_hand, ended, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multipliers import save
 
 from ntm import lockstep
 from ntm.models.machine import discrete
@@ -194,15 +193,6 @@ def test_nothing_that_is_damaged_and_wrong_is_proved(machine):
             with torch.no_grad():
                 parameter[tuple(at)] *= -1
     assert wrong > 20
-
-
-def ended(run, *words):
-    """The exit code of ntm.certify."""
-    try:
-        run("certify", *words)
-    except SystemExit as left:
-        return left.code
-    return 0
 
 
 def test_the_command_certifies(run, tmp_path, capsys):

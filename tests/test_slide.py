@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from by_hand import save
 from conftest import composed
-from multipliers import adder, counting, model_of, save, words_of
+from multipliers import adder, counting, model_of, words_of
 from PIL import Image
 from test_multiply import MUL
 

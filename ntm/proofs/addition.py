@@ -45,19 +45,19 @@ def additions(ticks: Ticks) -> Lockstep:
     while len(contents) > count:  # what is written may be found: begin again with it
         count = len(contents)
         steps = Lockstep(ticks)
-        begin = Node(0, 0, ticks.register, *[ticks.blank] * 3)
-        waiting, nodes = [begin], {begin}
+        waiting = [Node(0, 0, ticks.register, *[ticks.blank] * 3)]
+        nodes: set[Node] = set()  # behind two bits at least, which may be the last
         while waiting:
-            for after in added(steps, waiting.pop(), contents):
-                if after not in nodes:
-                    nodes.add(after)
-                    waiting.append(after)
-                    steps.few(len(nodes))
+            for node in added(steps, waiting.pop(), contents) - nodes:
+                nodes.add(node)
+                waiting.append(node)
+                steps.few(len(nodes))
+                carried(steps, node, contents)
     return steps
 
 
 def added(steps: Lockstep, node: Node, contents: set[Code]) -> set[Node]:
-    """Where both may be after two more bits, which may be the last: the carry is due behind them."""
+    """Where both may be after two more bits, whose sum's bit is due."""
     found = set()
     held = sorted(contents)
     for a, b in product((0, 1), repeat=2):
@@ -67,12 +67,15 @@ def added(steps: Lockstep, node: Node, contents: set[Code]) -> set[Node]:
         for slot, *slots in after(node, did, held):
             steps.ends(tick, *slots, due=bytes([total % 2]))
             found.add(Node(total // 2, slot, did.register, *slots))
-    for node in found:
-        tick, did = steps.tick((0, 0, 0), *node[1:])
-        contents.add(did.content)
-        for _, *slots in after(node, did, held):
-            steps.ends(tick, *slots, due=bytes([node.carry]))
     return found
+
+
+def carried(steps: Lockstep, node: Node, contents: set[Code]) -> None:
+    """The tick behind the last bits: the carry is due."""
+    tick, did = steps.tick((0, 0, 0), *node[1:])
+    contents.add(did.content)
+    for _, *slots in after(node, did, sorted(contents)):
+        steps.ends(tick, *slots, due=bytes([node.carry]))
 
 
 def after(node: Node, did: Did, contents: list[Code]) -> list[tuple]:
