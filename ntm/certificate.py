@@ -11,7 +11,7 @@ from ntm.named import Named
 from ntm.proofs.extract import extract
 from ntm.proofs.margins import Bounds
 from ntm.proofs.product import Found
-from ntm.proofs.ticks import fits
+from ntm.proofs.ticks import TAPES, fits
 from ntm.proofs.witness import Parting
 from ntm.runs import Loaded
 from tasks.turing import Table, letters
@@ -98,13 +98,13 @@ def fingerprint(machine: nn.Module) -> str:
     return found.hexdigest()
 
 
-def check_kind(loaded: Loaded, key: str) -> None:
+def check_kind(loaded: Loaded, key: str, heads: int = 1) -> None:
     """Raise UserError, naming the run, where no proof is about such a machine: one that must have learned to be a table."""
     if not loaded.model.rounded:
         raise UserError(f"run={key}: did not end rounded; allowed: a run whose curriculum rounds (curriculum.rounding_updates)")
-    if not fits(loaded.model):
-        what = "one tape head that moves by one slot and sees no further (model=tape)"
-        raise UserError(f"run={key}: a machine of another kind; allowed: a feed-forward controller with {what}")
+    if not fits(loaded.model, heads):
+        what = f"a feed-forward controller with {TAPES[heads]}, moves by one slot, and no sight beyond"
+        raise UserError(f"run={key}: a machine of another kind; allowed: {what}")
 
 
 def tell(certificate: Certificate) -> list[str]:

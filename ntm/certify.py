@@ -1,7 +1,7 @@
 """python -m ntm.certify run=<run or file>: prove that a network is what it should be, for ever, or show where not.
 
 A run of task turing, or a table, should be the machine that the table says; a run of binary_mul should multiply all numbers, one
-of binary_add add them, one of copy say all vectors again.
+of binary_add add them, one of copy say all vectors again, one of clock give what a multiplier needs.
 
 Exit codes: 0 certified, 1 differs, 2 a mistake on the command line, 3 undecided.
 """
@@ -39,7 +39,7 @@ from ntm.proofs.product import Found, TooManyError, search_any
 from ntm.proofs.verilog import simulate, simulator, write_verilog
 from ntm.proofs.witness import Parting, shortest_word
 from ntm.proofs.words import search_words
-from tasks import BinaryAdd, BinaryMul, Copy, Task, Turing
+from tasks import BinaryMul, Task, Turing
 from tasks.turing import Table, parts, random_word
 
 WINDOWS = (1, 2, 3)
@@ -54,7 +54,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     loaded = saved("run", key)
     task = Turing if loaded is None else type(loaded.config.task)
     if task not in PATHS:
-        allowed = "runs of task turing, binary_mul, binary_add or copy, tables"
+        allowed = "runs of task turing, binary_mul, binary_add, clock or copy, tables"
         raise UserError(f"run={key}: a run of task {loaded.raw['task']['name']}; allowed: {allowed}")  # type: ignore[union-attr]
     PATHS[task](values, key, loaded)
 
@@ -95,6 +95,9 @@ def certify_multiplier(values: dict[str, Any], key: str, loaded: runs.Loaded | N
     output = None if values["json"] is None else runs.writable("json", values["json"])
     given = None if values["invariant"] is None else multiplier.read_invariant("invariant", values["invariant"])
     check_kind(loaded, key)
+    lacking = multiplier.lacks(loaded.model, loaded.config.task)
+    if lacking:
+        raise UserError(f"run={key}: there is no proof with {lacking}; allowed: runs of task.protocol=clocked")
     folder = folder_of(values)
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
@@ -112,12 +115,12 @@ def certify_multiplier(values: dict[str, Any], key: str, loaded: runs.Loaded | N
 
 
 def certify_lockstep(values: dict[str, Any], key: str, loaded: runs.Loaded | None) -> None:
-    """Prove, and tell the verdict about a machine that learned to add or to copy; the exit code says which."""
+    """Prove, and tell the verdict about a machine of another task; the exit code says which."""
     assert loaded is not None
     for name, allowed in (("reference", None), ("inputs", "auto"), ("invariant", None), ("export", None)):
         refuse(values, name, allowed, f"of task {loaded.raw['task']['name']}")
     output = None if values["json"] is None else runs.writable("json", values["json"])
-    check_kind(loaded, key)
+    check_kind(loaded, key, lockstep.KINDS[type(loaded.config.task)].heads)
     console = Console(soft_wrap=True, highlight=False)
     start = time.perf_counter()
     with console.status("searching"):
@@ -131,8 +134,7 @@ def certify_lockstep(values: dict[str, Any], key: str, loaded: runs.Loaded | Non
 PATHS: dict[type[Task], Callable[[dict[str, Any], str, runs.Loaded | None], None]] = {
     Turing: certify_table,
     BinaryMul: certify_multiplier,
-    BinaryAdd: certify_lockstep,
-    Copy: certify_lockstep,
+    **dict.fromkeys(lockstep.KINDS, certify_lockstep),
 }
 """How a run of each task is certified; a table is certified as task turing."""
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from unittest import mock
 
 import hydra
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -82,6 +83,8 @@ def command(
                     patched.enter_context(mock.patch.object(ArgumentParser, "error", lambda _, message: fail(name, message)))
                     # Or options and words would have to be typed in argparse's order.
                     patched.enter_context(mock.patch.object(ArgumentParser, "parse_args", ArgumentParser.parse_intermixed_args))
+                    # Or Hydra would compose everything twice, first to see whether hydra.mode says what -m says.
+                    patched.enter_context(mock.patch.object(Hydra, "get_mode", return_value=None))
                     if sweeps(check is not None):  # commas list values to sweep over
                         assert check is not None
                         number = check(runs_of_sweep(name))

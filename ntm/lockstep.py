@@ -1,4 +1,4 @@
-"""Certificates of learned adders and copiers: right for all inputs, or a wrong one, or neither; for people and as JSON."""
+"""Certificates of learned adders, copiers and clocks: right for all inputs, or a wrong one, or neither; for people and as JSON."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,11 +6,14 @@ from typing import Any, NamedTuple
 
 from ntm.certificate import NOT_PROVED, ROUNDED, fingerprint
 from ntm.models.base import Model
-from ntm.proofs import addition, copying
+from ntm.models.machine.machine import Machine
+from ntm.models.machine.tape_heads import TapeHeads
+from ntm.models.recurrent import Recurrent
+from ntm.proofs import addition, clocking, copying
 from ntm.proofs.lockstep import Proof
 from ntm.proofs.ticks import Ticks, UnprovedError
 from ntm.runs import Loaded
-from tasks import BinaryAdd, Copy, Task
+from tasks import BinaryAdd, Clock, Copy, Task
 
 AT_ONCE, LONGEST = 256, 64
 """Sequences of one length that are tried for a wrong one, and the largest length."""
@@ -27,6 +30,7 @@ class Kind(NamedTuple):
     inputs: Callable[[Task], str]
     says: str
     assumed: str
+    heads: int = 1  # each on a tape of its own
 
 
 def too_small(model: Model, task: Task) -> str:
@@ -53,6 +57,19 @@ def copies(model: Model, task: Task) -> Proof:
     return copying.prove_copying(Ticks(model), task.width)
 
 
+def moved_by_more(model: Model, task: Task) -> str:
+    """Why there can be no proof of a clock."""
+    assert isinstance(model, Recurrent)
+    assert isinstance(model.cell, Machine)
+    assert isinstance(model.cell.access, TapeHeads)
+    return clocking.lacks(model.cell.access)
+
+
+def clocks(model: Model, task: Task) -> Proof:
+    """That it says what a multiplier's clock says."""
+    return clocking.prove_clocking(Ticks(model))
+
+
 def vectors(task: Task) -> str:
     """What a copier is proved for."""
     assert isinstance(task, Copy)
@@ -73,6 +90,15 @@ KINDS: dict[type[Task], Kind] = {
         vectors,
         "for all n and all vectors the network says them again, in their order",
         "a run starts with a register of zeros, every slot blank, and the head on slot 0 of 2 (n + 4) slots or more",
+    ),
+    Clock: Kind(
+        clocks,
+        moved_by_more,
+        lambda task: "all n, a and b: n any number of bits from 1 on, a and b any numbers of n bits, each given once",
+        "for all n, a and b the network, fed with its own flags, says on every tick what a clocked multiplier is to be given",
+        "a run starts with a register of zeros, every slot blank, as if the tick before had been one of loading, and head k on "
+        "slot k of its own tape, of 2 (2n + 8) slots or more",
+        heads=2,
     ),
 }
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ntm.certificate import NOT_PROVED, ROUNDED, fingerprint
 from ntm.errors import UserError
+from ntm.models import Model
 from ntm.models.recurrent import Recurrent
 from ntm.proofs.multiplier import invariant as invariants
 from ntm.proofs.multiplier.adder import adder, adds_of
@@ -22,7 +23,7 @@ from ntm.proofs.multiplier.ticks import Ticks
 from ntm.proofs.ticks import UnprovedError
 from ntm.proofs.verilog import simulator
 from ntm.runs import Loaded
-from tasks import BinaryMul
+from tasks import BinaryMul, Task
 
 SCOPE = "all n, a and b: n any number of bits from 1 on, a and b any numbers of n bits"
 
@@ -61,6 +62,12 @@ class Certificate(NamedTuple):
         if self.wrong is not None:
             return "differs"
         return "certified" if isinstance(self.found, Proof) else "undecided"
+
+
+def lacks(model: Model, task: Task) -> str:
+    """Why there can be no proof of a multiplier; empty: there may be one."""
+    assert isinstance(task, BinaryMul)
+    return "" if task.protocol == "clocked" else f"task.protocol={task.protocol}, where no flag begins a sweep"
 
 
 def certificate_of(loaded: Loaded, given: Invariant | None, tell: Callable[[str], None]) -> Certificate:

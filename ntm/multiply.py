@@ -1,11 +1,15 @@
-"""python -m ntm.multiply run=<run> a=<decimal> b=<decimal> [png=slide.png]: what a learned machine multiplies, of any size."""
+"""python -m ntm.multiply run=<run> a=<decimal> b=<decimal> [clock=<run>] [png=slide.png]: what a learned machine multiplies, of any
+size; given its flags by the environment, or by a clock that was learned, too.
+"""
 
 from ntm import ends
 
 if __name__ == "__main__":
     ends.leave_at_once("multiply")  # the imports below take seconds
 
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Task as Line
 from rich.text import Text
+from torch import Tensor
 
 from ntm import runs
 from ntm.command import command
@@ -26,7 +31,7 @@ from ntm.views.lines import tell
 from ntm.views.render import as_png
 from ntm.views.slide import slide
 from ntm.views.sweeps import drawable, sheet_of
-from tasks import BinaryMul
+from tasks import BinaryMul, Clock
 from tasks.binary_add import number
 
 MOST = 4_000
@@ -50,6 +55,10 @@ def factor(key: str, value: Any) -> int:
     return int(text)
 
 
+class ClockError(Exception):
+    """What a clock says wrongly, in words: a multiplier can do nothing with it."""
+
+
 @command("multiply")
 def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, then let the machine multiply, each of its decisions looked up."""
@@ -60,13 +69,18 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     task = loaded.config.task
     if not isinstance(task, BinaryMul):
         raise UserError(f"run={values['run']}: a run of another task; allowed: runs of task=binary_mul")
+    clock = None if values["clock"] is None else clock_of(values["clock"], task)
     if png is not None and not drawable(loaded.model):
         what = "it did not end rounded, or has not one tape head"
         raise UserError(f"png={png}: run={values['run']} cannot be drawn: {what}; allowed: null")
     torch.set_num_threads(loaded.config.trainer.threads)
     console, begun = Console(), time.perf_counter()
     tell_damaged(console, loaded)
-    product = multiplied(loaded.model.discrete(), task, a, b, length, console)
+    try:
+        product = multiplied(loaded.model.discrete(), task, a, b, length, console, clock)
+    except ClockError as error:
+        tell(console, str(error))
+        sys.exit(1)
     seconds, ticks = time.perf_counter() - begun, task.ticks(length)
     tell(console, f"{decimal(a)} x {decimal(b)} = {decimal(product)}")
     verdict = "right" if product == a * b else f"wrong: it is {decimal(a * b)}"
@@ -91,19 +105,50 @@ def taught(config: Config) -> str:
     return f"{kinds}, of at most {max(lesson.lengths[1] for lesson in lessons)} bits"
 
 
-def multiplied(model: Model, task: BinaryMul, a: int, b: int, length: int, console: Console) -> int:
+def clock_of(key: Any, task: BinaryMul) -> Model:
+    """The clock of a run; raises UserError where it is none, or the multiplier asks for none."""
+    loaded = runs.read("clock", runs.find("clock", str(key), prefer=runs.BEST))
+    if not isinstance(loaded.config.task, Clock):
+        raise UserError(f"clock={key}: a run of another task; allowed: runs of task=clock")
+    if task.protocol != "clocked":
+        raise UserError(f"clock={key}: the multiplier of run= has learned to do without; allowed: null")
+    return loaded.model.discrete()
+
+
+def multiplied(model: Model, task: BinaryMul, a: int, b: int, length: int, console: Console, clock: Model | None = None) -> int:
     """What the model makes of a times b: piece by piece, of which only what is due is kept; a bar moves on a terminal."""
     state, product = None, []
     columns = (BarColumn(), TextColumn("{task.completed:,}/{task.total:,} ticks"), Speed(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, torch.inference_mode():
         line = bar.add_task("multiplying", total=task.ticks(length))
+        said = None if clock is None else ticking(clock, a, b, length)
         for piece in task.in_pieces(a, b, length, PIECE):
+            inputs = piece.inputs if said is None else next(said)
             room = model.room_for(task.room(length)) if state is None else None
-            output = model(piece.inputs, piece.ticks, room=room, state=state)
+            output = model(inputs, piece.ticks, room=room, state=state)
             state = output.state
             product.append(task.answer(output.logits)[piece.mask > 0][:, 0])
             bar.advance(line, piece.inputs.shape[1])
     return number(torch.cat(product))
+
+
+def ticking(clock: Model, a: int, b: int, length: int) -> Iterator[Tensor]:
+    """What a clock says, piece by piece, fed with the flags that it has said; raises ClockError where it says what is not due.
+
+    It is given a whole piece with the flags that are due. As long as it says just those, that is what it is fed with on its own.
+    """
+    state, task, passed = None, Clock(), 0
+    for piece in task.in_pieces(a, b, length, PIECE):
+        room = clock.room_for(task.room(length)) if state is None else None
+        output = clock(piece.inputs, piece.ticks, room=room, state=state)
+        state, said = output.state, task.answer(output.logits)
+        wrong = said.ne(piece.targets).any(-1)[0].nonzero()
+        if len(wrong):
+            tick = int(wrong[0])
+            says, due = (" ".join(str(int(bit)) for bit in of[0, tick]) for of in (said, piece.targets))
+            raise ClockError(f"the clock is wrong on tick {passed + tick:,}: it says {says}, and {due} is due (data, load, start)")
+        passed += piece.inputs.shape[1]
+        yield said
 
 
 class Speed(ProgressColumn):

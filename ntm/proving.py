@@ -1,6 +1,7 @@
 """A run that is over only when its machine is proved right for all lengths (`curriculum.proof`)."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
@@ -8,9 +9,10 @@ from ntm.config import Config, build
 from ntm.errors import UserError
 from ntm.lockstep import KINDS
 from ntm.models import Model
+from ntm.multiplier import lacks
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Proof, prove
 from ntm.proofs.multiplier.ticks import Ticks
-from ntm.proofs.ticks import UnprovedError, fits
+from ntm.proofs.ticks import TAPES, UnprovedError, fits
 from tasks import BinaryMul, Task
 
 WIDEST = 4
@@ -29,8 +31,19 @@ def in_lockstep(model: Model, task: Task) -> bool:
     return True
 
 
-PROOFS: dict[type[Task], Callable[[Model, Task], bool]] = {BinaryMul: multiplies, **dict.fromkeys(KINDS, in_lockstep)}
-"""What is asked of a machine that learned a task."""
+class Asked(NamedTuple):
+    """What is asked of a machine that learned a task."""
+
+    proved: Callable[[Model, Task], bool]
+    lacks: Callable[[Model, Task], str]  # why there can be no proof; empty: there may be one
+    heads: int = 1  # of the tape, each on its own
+
+
+PROOFS: dict[type[Task], Asked] = {
+    BinaryMul: Asked(multiplies, lacks),
+    **{task: Asked(in_lockstep, kind.lacks, kind.heads) for task, kind in KINDS.items()},
+}
+"""Of each task that there are proofs about."""
 
 
 def check(config: Config) -> None:
@@ -39,16 +52,17 @@ def check(config: Config) -> None:
         return
     key = "curriculum.proof=true"
     if type(config.task) not in PROOFS:
-        raise UserError(f"{key}: only task=binary_mul, binary_add and copy have a proof; allowed: false")
+        raise UserError(f"{key}: only task=binary_mul, binary_add, clock and copy have a proof; allowed: false")
+    asked = PROOFS[type(config.task)]
     if not config.curriculum.rounding_updates:
         raise UserError(f"{key}: only rounded machines can be proved; allowed: false, or curriculum.rounding_updates above 0")
     with torch.device("meta"):
         model = build(config)
     model.round(1.0)
-    if not fits(model):
-        what = "one tape head that sees no further than it moves, on slots that begin as bits (model=tape and its memory_value)"
+    if not fits(model, asked.heads):
+        what = f"{TAPES[asked.heads]} that see no further than they move, on slots that begin as bits (model.memory_value)"
         raise UserError(f"{key}: a model of another kind; allowed: false, or {what}")
-    lacking = KINDS[type(config.task)].lacks(model, config.task) if type(config.task) in KINDS else ""
+    lacking = asked.lacks(model, config.task)
     if lacking:
         raise UserError(f"{key}: there can be none with {lacking}; allowed: false")
 
@@ -58,7 +72,7 @@ def of(task: Task) -> Callable[[Model], bool]:
 
     def proved(model: Model) -> bool:
         try:
-            return PROOFS[type(task)](model, task)
+            return PROOFS[type(task)].proved(model, task)
         except UnprovedError:
             return False
 

@@ -4,6 +4,7 @@ from tasks.arithmetic import RealArithmetic
 from tasks.base import Batch, Score, Task
 from tasks.binary_add import BinaryAdd
 from tasks.binary_mul import BinaryMul
+from tasks.clock import Clock
 from tasks.copy import Copy
 from tasks.digit_sum import DigitSum
 from tasks.identity import Identity
@@ -17,6 +18,7 @@ TASKS: dict[str, type[Task]] = {
     "arithmetic": RealArithmetic,
     "binary_add": BinaryAdd,
     "binary_mul": BinaryMul,
+    "clock": Clock,
     "copy": Copy,
     "digit_sum": DigitSum,
     "identity": Identity,
@@ -32,6 +34,7 @@ __all__ = [
     "Batch",
     "BinaryAdd",
     "BinaryMul",
+    "Clock",
     "Copy",
     "DigitSum",
     "Identity",

@@ -13,11 +13,15 @@ What the loss sees is `supervision`: "product" is the product bits only; "runnin
 product, bit j + i of a * (b mod 2^(j+1)) on tick 2 + i of sweep j, for i < n. "echo" is another task on the same channels,
 repeat copy: bit i of a comes back on tick 2 + i of every sweep, whatever b is; it shows how to load and to sweep, and nothing
 of a product. Validation and test always score the product alone.
+
+With `protocol` "once" the environment gives each bit once and no clock: a_i and b_i on tick i, a delimiter on tick n, then nothing.
+What is due is due on the same ticks; channels are a, b, delimiter:
+
+    inputs     110 100| 001 000 000 000| 000 000 000 000| 000 000 000 000| 000 000 000 000
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -29,10 +33,7 @@ from torch import Tensor
 from tasks.base import Batch, only_row
 from tasks.binary_add import bits, number, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
-from tasks.operands import Arithmetic
-
-AT_ONCE = 1024
-"""Pairs of operands of a batch, where every pair is asked for."""
+from tasks.operands import Arithmetic, all_pairs
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,6 +47,7 @@ class BinaryMul(Arithmetic):
     val_lengths: Counts = (8, 16, 32)  # what is right at 16 bits may drift at 32
     test_lengths: Counts = (4, 8, 16, 32)
     probe_length: Count = 4
+    protocol: Literal["clocked", "once"] = "clocked"
     supervision: Literal["product", "running_product", "echo"] = "product"
     sweeps: Count | None = None
     every_pair: Annotated[int, Field(ge=0, le=8)] = 8
@@ -62,7 +64,7 @@ class BinaryMul(Arithmetic):
 
     @property
     def control(self) -> tuple[int, ...]:
-        return (1, 2)
+        return (1, 2) if self.protocol == "clocked" else (2,)
 
     @property
     def claim(self) -> str:
@@ -93,10 +95,8 @@ class BinaryMul(Arithmetic):
         return self.posed([self.pair(random, length, split) for _ in lengths], length, split)
 
     def every(self) -> Iterator[tuple[int, Batch]]:
-        for length in range(1, self.every_pair + 1):
-            pairs = list(product(range(1 << length), range(1 << length)))
-            for first in range(0, len(pairs), AT_ONCE):
-                yield length, self.posed(pairs[first : first + AT_ONCE], length, "val")
+        for length, pairs in all_pairs(self.every_pair):
+            yield length, self.posed(pairs, length, "val")
 
     def posed(self, pairs: list[tuple[int, int]], length: int, split: str) -> Batch:
         """These pairs of operands, each of at most `length` bits."""
@@ -116,6 +116,9 @@ class BinaryMul(Arithmetic):
         due[:, :, 2:] = 1
         if self.supervision == "product" or split != "train":
             due[:, :, 3:] = 0
+        if self.protocol == "once":
+            inputs[:, :length, 1], inputs[:, length:] = rows_of_bits(b, length), 0
+            inputs[:, length, 2] = 1
         ticks = torch.full((size,), self.ticks(length))
         return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), torch.from_numpy(mask[..., 0]), ticks)
 
@@ -125,20 +128,27 @@ class BinaryMul(Arithmetic):
         held, product, at_once = bits(b, count), bits(a * b, count), max(1, size // (length + 2))
         loading = torch.zeros(1, length, 3)
         loading[0, :, 0], loading[0, :, 1] = torch.from_numpy(bits(a, length)), 1
+        if self.protocol == "once":
+            loading[0, :, 1] = torch.from_numpy(bits(b, length))
         yield Batch(loading, torch.zeros(1, length, 1), torch.zeros(1, length), torch.tensor([length]))
         for first in range(0, count, at_once):
             now = slice(first, first + at_once)
             inputs, answers, due = (torch.zeros(1, len(held[now]), length + 2, width) for width in (3, 1, 1))
-            inputs[0, :, :, 0] = torch.from_numpy(held[now])[:, None]
             answers[0, :, 2, 0] = torch.from_numpy(product[now])
-            inputs[:, :, 0, 2] = due[:, :, 2] = 1
+            due[:, :, 2] = 1
+            if self.protocol == "clocked":
+                inputs[0, :, :, 0] = torch.from_numpy(held[now])[:, None]
+                inputs[:, :, 0, 2] = 1
+            elif first == 0:
+                inputs[:, 0, 0, 2] = 1
             whole = [part.flatten(1, 2) for part in (inputs, answers, due)]
             yield Batch(whole[0], whole[1], whole[2][..., 0], torch.tensor([whole[0].shape[1]]))
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
-        length = int(inputs[:, 1].sum())
+        once = self.protocol == "once"
+        length = int(inputs[:, 2].argmax() if once else inputs[:, 1].sum())
         end = length + 2 * length * (length + 2)
         line = inputs[length:end, 0].reshape(2 * length, length + 2)
-        a, b = number(inputs[:length, 0]), number(line[:length, 0])
+        a, b = number(inputs[:length, 0]), number(inputs[:length, 1] if once else line[:length, 0])
         answer = number(outputs[length:end, 0].reshape(2 * length, length + 2)[:, 2])
         return f"{a:0{length}b} x {b:0{length}b} = {answer:0{2 * length}b} {'ok' if answer == a * b else 'wrong'}"

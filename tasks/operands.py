@@ -4,8 +4,9 @@ Each set is a pure function of numpy's generator and a length: two Python intege
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Annotated, Self
 
 import numpy as np
@@ -124,6 +125,18 @@ def known(name: str) -> str:
 
 
 Operands = Annotated[str, AfterValidator(known)]
+
+
+AT_ONCE = 1024
+"""Pairs of a batch, where every pair is asked for."""
+
+
+def all_pairs(most: int) -> Iterator[tuple[int, list[Pair]]]:
+    """Every pair of numbers of 1 to `most` bits, a batch at a time, with their length."""
+    for length in range(1, most + 1):
+        pairs = list(product(range(1 << length), range(1 << length)))
+        for first in range(0, len(pairs), AT_ONCE):
+            yield length, pairs[first : first + AT_ONCE]
 
 
 @dataclass(frozen=True, config=STRICT)

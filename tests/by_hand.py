@@ -1,4 +1,4 @@
-"""Machines of one tape head whose weights are set by hand, for tests: a hidden unit for each row of a table, 1 where it applies."""
+"""Machines of tape heads whose weights are set by hand, for tests: a hidden unit for each row of a table, 1 where it applies."""
 
 from typing import NamedTuple
 
@@ -20,19 +20,22 @@ class Row(NamedTuple):
 
 
 def by_hand(words, rows, inputs, flags):
-    """The machine of a command line with these rows, rounded; its head goes one slot on, and `flags` add to where it goes.
+    """The machine of a command line with these rows, rounded; its heads go one slot on, and `flags` add to where they go.
 
-    What is said is named `said`, or `said0`, `said1` where it is of more than one bit.
+    What is said is named `said`, or `said0`, `said1` where it is of more than one bit; what a second head sees and writes begins
+    with `other_`.
     """
     model = build(parse(composed(*words))).eval()
     machine = model.cell
     see, heads = machine.controller.layers[0], machine.access
     width, register = heads.slot_width, machine.controller.register
-    seen = [f"{('left', 'own', 'right')[offset + 1]}{n}" for offset in heads.window for n in range(width)]
+    names = ["", "other_"][: heads.heads]
+    sides = [("left", "own", "right")[offset + 1] for offset in heads.window]
+    seen = [f"{name}{side}{n}" for name in names for side in sides for n in range(width)]
     held = [f"register{n}" for n in range(register)]
     sees = {name: n for n, name in enumerate([*inputs, *seen, *held])}
-    written = {f"{what}{n}": n + at for at, what in ((0, "value"), (width, "erase")) for n in range(width)}
-    places = {name: (heads.writing, n) for name, n in written.items()}
+    written = [f"{name}{what}{n}" for name in names for what in ("value", "erase") for n in range(width)]
+    places = {name: (heads.writing, n) for n, name in enumerate(written)}
     places |= {name: (machine.controller.feedback, n) for n, name in enumerate(held)}
     places |= {"said": (model.output, 0)} | {f"said{n}": (model.output, n) for n in range(model.output.out_features)}
     with torch.no_grad():
@@ -47,7 +50,7 @@ def by_hand(words, rows, inputs, flags):
             for name, adds in row.adds.items():
                 layer, at = places[name]
                 layer.weight[at, unit] = adds
-        heads.addressing.bias.copy_(torch.tensor([-10.0, 0, -10, -10, 10]))
+        heads.addressing.bias.copy_(torch.tensor([-10.0, 0, -10, -10, 10] * heads.heads))
         for flag, moves in flags.items():
             heads.addressing.weight[:, flag] = moves
     model.round(1)

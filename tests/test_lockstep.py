@@ -15,7 +15,7 @@ from ntm.models.machine.discrete import on_cpu
 from ntm.proofs.addition import RING, Node, additions, after, prove_addition
 from ntm.proofs.copying import Copier, prove_copying
 from ntm.proofs.lockstep import near
-from ntm.proofs.ticks import FAR, Did, StrayError, Tick, Ticks, UnprovedError, fits
+from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, UnprovedError, fits
 from tasks import BinaryAdd, Copy
 
 WIDTH = 2
@@ -257,11 +257,11 @@ def test_decisions_are_made_on_the_cpu(monkeypatch):
 def test_what_a_head_may_see_next():
     left, own, right, new, held = b"l", b"o", b"r", b"n", [b"x", b"y"]
     far = Node(0, FAR, b"", left, own, right)
-    step = {move: Did(b"", new, 0, False, move) for move in (-1, 0, 1)}
+    step = {move: Did(b"", new, 0, (Move(False, move),)) for move in (-1, 0, 1)}
     assert after(far, step[1], held) == [(slot, new, right, x) for slot in (-2, FAR) for x in held]
     assert after(far, step[0], held) == [(FAR, left, new, right)]
     assert after(far, step[-1], held) == [(slot, x, left, new) for slot in (2, FAR) for x in held]
-    home = Did(b"", new, 0, True, 0)
+    home = Did(b"", new, 0, (Move(True, 0),))
     assert after(far, home, held) == [(0, *slots) for slots in itertools.product(held, repeat=3)]
     assert after(far._replace(slot=1), home, held) == [(0, x, left, new) for x in held]
     assert after(far._replace(slot=-2), home, held) == [(0, right, x, y) for x, y in itertools.product(held, repeat=2)]

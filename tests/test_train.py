@@ -110,7 +110,7 @@ def test_copy_is_learned_by_its_defaults(run):
 
 
 ALLOWED = {  # words on the command line -> what the one line must name
-    "task=bogus": ["task=bogus", "arithmetic, binary_add, binary_mul, copy, digit_sum"],
+    "task=bogus": ["task=bogus", "arithmetic, binary_add, binary_mul, clock, copy, digit_sum"],
     "model=bogus": ["model=bogus", "bilinear, deep_sets, dense, gru, lstm, multiply_cell, nac"],
     "machine=tape": ["machine=tape", "no such key", "model"],
     "recipe=bogus": ["recipe=bogus", "no such recipe", "copy_ntm", "neutral"],

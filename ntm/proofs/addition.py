@@ -81,7 +81,7 @@ def carried(steps: Lockstep, node: Node, contents: set[Code]) -> None:
 def after(node: Node, did: Did, contents: list[Code]) -> list[tuple]:
     """Where the head may be after a tick, and what it may see there: (slot, left, own, right)."""
     known = {-1: node.left, 0: did.content, 1: node.right}
-    lost = did.home and node.slot == FAR  # nothing is known of where it comes to
+    lost = did.moves[0].home and node.slot == FAR  # nothing is known of where it comes to
     by = did.slot(node.slot) - node.slot
     seen = [contents if lost or by + offset not in known else [known[by + offset]] for offset in SEES]
     return [(slot, *slots) for slot in places(node.slot, did) for slots in product(*seen)]
@@ -89,6 +89,7 @@ def after(node: Node, did: Did, contents: list[Code]) -> list[tuple]:
 
 def places(slot: int, did: Did) -> list[int]:
     """Where a head may be after a tick: far from home it may be on either side of it."""
-    if did.home or slot != FAR:
+    home, step = did.moves[0]
+    if home or slot != FAR:
         return [near(did.slot(slot))]
-    return sorted({FAR, near(FAR + did.step), near(-FAR + did.step)})
+    return sorted({FAR, near(FAR + step), near(-FAR + step)})

@@ -15,7 +15,7 @@ from torch import nn
 
 from ntm.models.machine.access import CLIP
 from ntm.models.machine.lookup import Code
-from ntm.proofs.ticks import Did, Ending, Tick, Ticks, UnprovedError, seen
+from ntm.proofs.ticks import Did, Ending, Tick, Ticks, UnprovedError
 
 ROUNDING = 2.0**-24
 """Of one operation in float32, relative."""
@@ -68,7 +68,7 @@ def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code])
         found.append(squashed(logits))
     number = {tick: n for n, tick in enumerate(asked)}
     rows = [number[ending.tick] for ending in said]
-    reads = exact(bits([b"".join(seen(ending, ticks.window)) for ending in said]))
+    reads = exact(bits([b"".join(ticks.seen(ending, ticks.window)) for ending in said]))
     logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), reads))
     agree(logits.value > 0, bits(list(said.values())), "an answer's bit")
     found.append(Signs(np.abs(logits.value), logits.error))
@@ -81,7 +81,7 @@ def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code])
 
 def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
     """What the controller makes of ticks, [D C]."""
-    slots = bits([b"".join(seen(tick, ticks.window)) for tick in asked])
+    slots = bits([b"".join(ticks.seen(tick, ticks.window)) for tick in asked])
     now = exact(np.concatenate([inputs_of(asked), slots, bits([tick.register for tick in asked])], 1))
     for layer in ticks.decisions.machine.controller.layers:
         if isinstance(layer, nn.Linear):
@@ -94,27 +94,28 @@ def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
 def written(ticks: Ticks, asked: Sequence[Tick], dids: Sequence[Did], hidden: Bounded) -> list[Signs]:
     """The signs that what is left in a slot depends on."""
     access = ticks.decisions.machine.access
-    logits = through(access.writing, hidden)
-    width = access.slot_width
-    value, erase = (squashed(Bounded(logits.value[:, part], logits.error[:, part])) for part in (slice(width), slice(width, None)))
-    new, erased = logits.value[:, :width] > 0, logits.value[:, width:] > 0
+    logits, width = through(access.writing, hidden), access.slot_width
+    values, gates = (each(logits, access.heads, part) for part in (slice(width), slice(width, None)))
+    value, erase = squashed(values), squashed(gates)
+    new, erased = values.value > 0, gates.value > 0
     old = bits([tick.own for tick in asked]) > 0
     agree(np.where(erased, new, old), bits([did.content for did in dids]), "a slot's bit")
     # A bit comes out by its gate, and by its value where that is 1; or by its value alone, where it is the old bit.
     by_value = share(value)
     by_gate = np.maximum(share(erase), np.where(erased, by_value, 0))
     alone = (new == old) & (by_value < by_gate)
-    gates, values = ~alone, alone | erased
-    return [Signs(erase.margin[gates], erase.error[gates]), Signs(value.margin[values], value.error[values])]
+    count, counts = ~alone, alone | erased
+    return [Signs(erase.margin[count], erase.error[count]), Signs(value.margin[counts], value.error[counts])]
 
 
 def moved(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]:
     """Gates home, and by how much the heaviest move is before the next."""
     access = ticks.decisions.machine.access
     logits = through(access.addressing, hidden if access.control is None else exact(inputs_of(asked)[:, access.control]))
-    gate = squashed(Bounded(logits.value[:, :1], logits.error[:, :1]))
-    moves = np.sort(np.clip(logits.value[:, 2:], -CLIP, CLIP), 1)
-    return [gate, Signs(moves[:, -1] - moves[:, -2], 2 * (logits.error[:, 2:].max(1) + FUNCTION))]
+    gate = squashed(each(logits, access.heads, slice(1)))
+    moves = [part.reshape(-1, access.shift_width) for part in each(logits, access.heads, slice(2, None))]
+    best = np.sort(np.clip(moves[0], -CLIP, CLIP), 1)
+    return [gate, Signs(best[:, -1] - best[:, -2], 2 * (moves[1].max(1) + FUNCTION))]
 
 
 def through(layer: nn.Linear, before: Bounded) -> Bounded:
@@ -129,6 +130,11 @@ def through(layer: nn.Linear, before: Bounded) -> Bounded:
         raise UnprovedError("a sum may leave float32's range")
     flushed = TINY * (terms + (np.abs(before.value) + before.error).sum(1, keepdims=True))
     return Bounded(before.value @ weight + bias, errors * (1 + rounding) + rounding * sizes + flushed)
+
+
+def each(logits: Bounded, heads: int, part: slice) -> Bounded:
+    """A part of every head's logits [D H*X], head by head."""
+    return Bounded(*(numbers.reshape(len(numbers), heads, -1)[:, :, part].reshape(len(numbers), -1) for numbers in logits))
 
 
 def squashed(logits: Bounded) -> Signs:

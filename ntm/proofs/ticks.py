@@ -1,6 +1,7 @@
-"""Ticks of a rounded machine with one tape head: each is a decision of the real machine, as `ntm.evaluate discrete=true` makes it.
+"""Ticks of a rounded machine with tape heads: each is a decision of the real machine, as `ntm.evaluate discrete=true` makes it.
 
-Slot 0 is the head's home. A tick depends on the inputs, the register, the slots that the head sees, and how far it is from home.
+Slot 0 is a head's home. A tick depends on the inputs, the register, the slots that the head sees, and how far it is from home.
+Where heads have a tape of their own each, a code is that of all of them, one after another.
 """
 
 import sys
@@ -25,6 +26,10 @@ SEES = (-1, 0, 1)
 """Offsets of the slots that a tick may depend on."""
 
 
+TAPES = {1: "one tape head (model=tape)", 2: "two tape heads on tapes of their own (model.heads.separate=true)"}
+"""Heads that can be proved, by their number."""
+
+
 class UnprovedError(Exception):
     """Why a proof does not close, in words."""
 
@@ -44,18 +49,25 @@ class Tick(NamedTuple):
     right: Code
 
 
+class Move(NamedTuple):
+    """Where a head goes."""
+
+    home: bool  # whether it goes home first
+    step: int  # and then by so many slots
+
+
 class Did(NamedTuple):
     """What a tick does."""
 
     register: Code
     content: Code  # of the slot that it leaves
     number: int  # of the decision
-    home: bool  # whether the head goes home first
-    step: int  # and then by so many slots
+    moves: tuple[Move, ...]  # of every head
 
     def slot(self, before: int) -> int:
-        """Where the head is after it."""
-        return (0 if self.home else before) + self.step
+        """Where the first head is after it."""
+        home, step = self.moves[0]
+        return (0 if home else before) + step
 
 
 class Ending(NamedTuple):
@@ -67,12 +79,16 @@ class Ending(NamedTuple):
     right: Code
 
 
-def fits(model: Model) -> bool:
-    """Whether a rounded model is of the kind that can be proved: one tape head that sees its slot and those beside it."""
+def fits(model: Model, count: int = 1) -> bool:
+    """Whether a rounded model is of a kind that can be proved: `count` tape heads, each on its own tape, that see their slot and
+    those beside it.
+    """
     if not model.rounded or not isinstance(model, Recurrent) or not isinstance(model.cell, Machine):
         return False
     heads = model.cell.access
-    return isinstance(heads, TapeHeads) and heads.heads == 1 and heads.shift_width == 3 and set(heads.window) <= set(SEES)
+    if not isinstance(heads, TapeHeads) or (heads.heads, heads.tapes) != (count, count):
+        return False
+    return heads.shift_width == 3 and set(heads.window) <= set(SEES)
 
 
 class Ticks(dict[Tick, Did]):
@@ -92,19 +108,22 @@ class Ticks(dict[Tick, Did]):
         shape = self.decisions.shape
         inputs = np.array(tick.inputs, np.float32).tobytes()
         away = self.slots // 2 if abs(tick.slot) >= FAR else -tick.slot % self.slots
-        number, register, content, move = self.decisions[(inputs, tick.register, away, *seen(tick, shape.offsets))]
-        by_home, step = divmod(move, 2 * shape.reach + 1)
-        self[tick] = Did(register, content, number, bool(by_home), step - shape.reach)
+        key = (inputs, tick.register, *[away] * shape.heads, *self.seen(tick, shape.offsets))
+        number, register, *acts = self.decisions[key]
+        moves = (divmod(move, 2 * shape.reach + 1) for move in acts[1::2])
+        self[tick] = Did(register, b"".join(acts[::2]), number, tuple(Move(bool(home), step - shape.reach) for home, step in moves))
         return self[tick]
+
+    def seen(self, of: Tick | Ending, offsets: Sequence[int]) -> list[Code]:
+        """The slots at these offsets, head by head."""
+        heads = self.decisions.shape.heads
+        slots = [(of.left, of.own, of.right)[SEES.index(offset)] for offset in offsets]
+        width = len(of.own) // heads
+        return [slot[head * width : (head + 1) * width] for head in range(heads) for slot in slots]
 
     @torch.no_grad()
     def logits(self, endings: Sequence[Ending]) -> Tensor:
         """What is said at each of them, [E O]."""
         numbers = torch.tensor([[self[ending.tick].number] for ending in endings])
-        reads = b"".join(code for ending in endings for code in seen(ending, self.window))
+        reads = b"".join(code for ending in endings for code in self.seen(ending, self.window))
         return self.decisions.logits(numbers, values(reads).view(len(endings), -1))[:, 0]
-
-
-def seen(of: Tick | Ending, offsets: Sequence[int]) -> list[Code]:
-    """The slots at these offsets."""
-    return [(of.left, of.own, of.right)[SEES.index(offset)] for offset in offsets]
