@@ -70,8 +70,8 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     if not isinstance(task, BinaryMul):
         raise UserError(f"run={values['run']}: a run of another task; allowed: runs of task=binary_mul")
     clock = None if values["clock"] is None else clock_of(values["clock"], task)
-    if png is not None and not drawable(loaded.model):
-        what = "it did not end rounded, or has not one tape head"
+    if png is not None and (task.protocol != "clocked" or not drawable(loaded.model)):
+        what = "it did not end rounded, or has not one tape head that start flags send back"
         raise UserError(f"png={png}: run={values['run']} cannot be drawn: {what}; allowed: null")
     torch.set_num_threads(loaded.config.trainer.threads)
     console, begun = Console(), time.perf_counter()

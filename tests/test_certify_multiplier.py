@@ -75,6 +75,7 @@ def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
     [
         (["run=soft"], "run=soft: did not end rounded; allowed: a run whose curriculum rounds"),
         (["run=wide"], "run=wide: a machine of another kind; allowed: a feed-forward controller with one tape head"),
+        (["run=once"], "run=once: there is no proof with task.protocol=once, where no flag begins a sweep; allowed: runs of"),
         (["run=right", "export=right"], "export=right: not empty; allowed: a new folder"),
         (["run=soft", "export=out"], "run=soft: did not end rounded"),
         (["run=right", "inputs=any"], "inputs=any: means nothing for a run of task binary_mul; allowed: auto"),
@@ -89,8 +90,9 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, words, message):
     save(tmp_path / "right", words_of(adder()), model_of(adder()))
     save(tmp_path / "soft", words_of(adder()), model_of(adder()), rounded=False)
     (tmp_path / "empty.json").write_text("{}")
-    words_of_wide = [*words_of(adder()), "model.shift_width=5"]
-    save(tmp_path / "wide", words_of_wide, build(parse(composed(*words_of_wide))))
+    for name, word in (("wide", "model.shift_width=5"), ("once", "task.protocol=once")):
+        other = [*words_of(adder()), word]
+        save(tmp_path / name, other, build(parse(composed(*other))))
     assert ended(run, *words) == 2
     error = capsys.readouterr().err
     assert error.startswith("ntm.certify: error: " + message)

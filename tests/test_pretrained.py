@@ -20,7 +20,7 @@ def here(run):
 
 
 def test_these_tasks_have_some():
-    assert NAMES == ["binary_add", "binary_mul", "copy", "repeat_copy"]
+    assert NAMES == ["binary_add", "binary_mul", "clock", "copy", "repeat_copy"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,8 +56,15 @@ def test_they_are_weights_alone(name):
     assert files.load(SHIPPED / f"{name}.ckpt").keys() == {"ntm", "state_dict"}
 
 
-def test_the_adder_is_proved(here, capsys):
-    here("certify", "run=pretrained/binary_add")
+def test_both_multiply_what_is_given_once(here, capsys):
+    a, b = 123456789012345678901234567890, 987654321098765432109876543210
+    here("multiply", "run=pretrained/binary_mul", "clock=pretrained/clock", f"a={a}", f"b={b}")
+    assert capsys.readouterr().out.startswith(f"{a} x {b} = {a * b}\nright; ")
+
+
+@pytest.mark.parametrize("name", ["binary_add", "clock"])
+def test_it_is_proved(name, here, capsys):
+    here("certify", f"run=pretrained/{name}")
     assert "CERTIFIED: for all n, a and b" in capsys.readouterr().out
 
 
