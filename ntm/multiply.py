@@ -121,7 +121,7 @@ def multiplied(model: Model, task: BinaryMul, a: int, b: int, length: int, conso
     columns = (BarColumn(), TextColumn("{task.completed:,}/{task.total:,} ticks"), Speed(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, torch.inference_mode():
         line = bar.add_task("multiplying", total=task.ticks(length))
-        said = None if clock is None else ticking(clock, a, b, length)
+        said = None if clock is None else ticking(clock, Clock(sweeps=task.sweeps), a, b, length)
         for piece in task.in_pieces(a, b, length, PIECE):
             inputs = piece.inputs if said is None else next(said)
             room = model.room_for(task.room(length)) if state is None else None
@@ -132,12 +132,12 @@ def multiplied(model: Model, task: BinaryMul, a: int, b: int, length: int, conso
     return number(torch.cat(product))
 
 
-def ticking(clock: Model, a: int, b: int, length: int) -> Iterator[Tensor]:
+def ticking(clock: Model, task: Clock, a: int, b: int, length: int) -> Iterator[Tensor]:
     """What a clock says, piece by piece, fed with the flags that it has said; raises ClockError where it says what is not due.
 
     It is given a whole piece with the flags that are due. As long as it says just those, that is what it is fed with on its own.
     """
-    state, task, passed = None, Clock(), 0
+    state, passed = None, 0
     for piece in task.in_pieces(a, b, length, PIECE):
         room = clock.room_for(task.room(length)) if state is None else None
         output = clock(piece.inputs, piece.ticks, room=room, state=state)

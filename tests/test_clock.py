@@ -105,7 +105,7 @@ def test_fed_with_its_own_flags_it_says_the_same(monkeypatch, a, b, length):
     """Tick by tick, each with the flags that it has said, beside what is passed on to a multiplier."""
     monkeypatch.setattr("ntm.multiply.PIECE", 50)
     model, task = machine().discrete(), Clock()
-    passed = torch.cat(list(ticking(model, a, b, length)), 1)[0]
+    passed = torch.cat(list(ticking(model, task, a, b, length)), 1)[0]
     once = BinaryMul(protocol="once").posed([(a, b)], length, "test").inputs[0]
     said, state = torch.tensor([0.0, 1, 0]), None
     for x, expected in zip(once, passed, strict=True):
@@ -118,9 +118,9 @@ def test_fed_with_its_own_flags_it_says_the_same(monkeypatch, a, b, length):
 class Right(torch.nn.Module):
     """A multiplier that says whether it is given what is due, in the place of a product."""
 
-    def __init__(self, a, b, length):
+    def __init__(self, task, a, b, length):
         super().__init__()
-        self.due, self.at = BinaryMul().posed([(a, b)], length, "test").inputs, 0
+        self.due, self.at = task.posed([(a, b)], length, "test").inputs, 0
 
     def room_for(self, need):
         return need
@@ -131,10 +131,11 @@ class Right(torch.nn.Module):
         return type("Output", (), {"logits": inputs.eq(due).all(-1, keepdim=True).float() - 0.5, "state": self})
 
 
-def test_a_multiplier_is_given_what_the_clock_says():
-    a, b, length = 2**20 - 1, 2**19 + 5, 20
-    product = multiplied(Right(a, b, length), BinaryMul(), a, b, length, Console(file=io.StringIO()), machine().discrete())
-    assert product == 2**40 - 1  # a bit for each sweep
+@pytest.mark.parametrize("sweeps", [None, 7])
+def test_a_multiplier_is_given_what_the_clock_says(sweeps):
+    a, b, length, task = 2**20 - 1, 2**19 + 5, 20, BinaryMul(sweeps=sweeps)
+    right, console = Right(task, a, b, length), Console(file=io.StringIO())
+    assert multiplied(right, task, a, b, length, console, machine().discrete()) == 2 ** task.swept(length) - 1
 
 
 def test_one_that_goes_wrong_late_is_told_and_not_proved():
@@ -143,7 +144,7 @@ def test_one_that_goes_wrong_late_is_told_and_not_proved():
         prove_clocking(Ticks(model))
     assert lockstep.wrong_of(model.discrete(), Clock()).endswith("wrong")
     with pytest.raises(ClockError, match=r"on tick 33: it says 1 0 0, and 1 0 1 is due \(data, load, start\)"):
-        list(ticking(model.discrete(), 7, 31, 5))
+        list(ticking(model.discrete(), Clock(), 7, 31, 5))
 
 
 def test_heads_that_go_elsewhere_are_not():
