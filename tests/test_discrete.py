@@ -241,7 +241,7 @@ def test_the_command(run, tmp_path, capsys):
 ROUNDED = [*TINY_MUL, "model=tape"]
 ROUNDED += ["model.slots=12", "curriculum.stages=[]", "curriculum.noise=0", "curriculum.focus=0", "curriculum.rounding_updates=1"]
 ROUNDED += ["curriculum.noise_below=1", "curriculum.noise_above=1", "trainer.batch_size=4", "trainer.val_sequences=4"]
-ROUNDED += ["trainer.val_every=3", "trainer.max_steps=6"]
+ROUNDED += ["trainer.val_every=3", "trainer.max_steps=6", "curriculum.pruning_updates=0", "curriculum.proof=false"]
 
 
 def test_auto_looks_up_what_is_rounded(run, capsys):
