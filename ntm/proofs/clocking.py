@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ntm.models.machine.lookup import Code
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.proofs.lockstep import Lockstep, Proof
-from ntm.proofs.ticks import FAR, Move, StrayError, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, UnprovedError
 
 Flags = tuple[int, int, int]
 
@@ -153,12 +153,9 @@ class Clocking:
                 self.next[node.last].add(cell)
                 self.bits[node.bit].add(bit)
                 for place in node.place.after():
-                    after = Loading(place, did.register, cell, bit)
-                    if after not in known:
-                        known.add(after)
-                        waiting.append(after)
+                    self.steps.note(known, waiting, Loading(place, did.register, cell, bit))
 
-    def loaded(self, node: Loading, inputs: tuple[int, ...]):
+    def loaded(self, node: Loading, inputs: tuple[int, ...]) -> tuple[Tick, Did]:
         """A tick while it loads."""
         left = self.beside(node.last.content, self.blank if node.bit is None else node.bit.content)
         return self.steps.tick(inputs, FAR, node.register, left, self.ticks.blank, self.ticks.blank)
@@ -185,10 +182,7 @@ class Clocking:
             known = set(waiting)
             for node in waiting:
                 for after in self.swept(node):
-                    if after not in known:
-                        known.add(after)
-                        waiting.append(after)
-                        self.steps.few(len(known))
+                    self.steps.note(known, waiting, after)
 
     def begin(self) -> Iterator[Sweeping]:
         """The end of the delimiter's tick, at which the first bit of b is due."""
@@ -215,9 +209,8 @@ class Clocking:
     def swept(self, node: Sweeping) -> Iterator[Sweeping]:
         """Where it may be a tick later, and that it says what is due."""
         left, own, right = node.cells
-        tick, did = self.steps.tick(
-            (0, 0, *(BEGUN if node.begun else QUIET)), FAR, node.register, *self.seen(node.cells, node.waiting)
-        )
+        inputs = (0, 0, *(BEGUN if node.begun else QUIET))
+        tick, did = self.steps.tick(inputs, FAR, node.register, *self.seen(node.cells, node.waiting))
         content, held = self.parted(did.content)
         written, waiting = Cell(own.place, content), node.waiting._replace(own=held)
         self.next[left].add(written)

@@ -99,7 +99,7 @@ class Copier:
                 self.delimit(now)
             for letter, after in self.heard(slot, register, self.left(last[-1].content)):
                 self.next[last].add(letter)
-                self.note(known, waiting, Listening(near(slot + 1), after, (*last[1:], letter)))
+                self.steps.note(known, waiting, Listening(near(slot + 1), after, (*last[1:], letter)))
 
     def listened(self, slot: int, register: Code, left: Code) -> list[tuple[Letter, Code]]:
         """What becomes of a slot and the register, by every vector."""
@@ -144,18 +144,11 @@ class Copier:
             for window, vector in asked:
                 read = [did.content, *(letter.content for letter in window[self.own + 1 :]), self.blank][:3]
                 self.steps.ends(tick, *read, due=bytes(vector))
-                self.note(known, waiting, Answering(near(now.slot + 1), did.register, self.left(did.content), window[1:]))
+                self.steps.note(known, waiting, Answering(near(now.slot + 1), did.register, self.left(did.content), window[1:]))
 
     def left(self, content: Code) -> Code:
         """What a head that sees it finds on its left."""
         return content if self.sees_left else self.blank
-
-    def note(self, known: set, waiting: list, now: Listening | Answering) -> None:
-        """Something to go on from, if it is new."""
-        if now not in known:
-            known.add(now)
-            waiting.append(now)
-            self.steps.few(len(known))
 
 
 def goes(slot: int, did: Did, due: int) -> None:

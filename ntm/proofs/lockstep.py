@@ -56,6 +56,13 @@ class Lockstep:
         """Three slots; those that the head does not see are all alike."""
         return [self.ticks.blank if hidden else code for hidden, code in zip(self.hidden, slots)]
 
+    def note(self, known: set, waiting: list, node: NamedTuple) -> None:
+        """Something to go on from, if it is new."""
+        if node not in known:
+            known.add(node)
+            waiting.append(node)
+            self.few(len(known))
+
     def few(self, count: int) -> None:
         """Raise UnprovedError where there is too much to go through."""
         if count > MOST:
