@@ -1,7 +1,7 @@
 """python -m ntm.certify run=<run or file>: prove that a network is what it should be, for ever, or show where not.
 
 A run of task turing, or a table, should be the machine that the table says; a run of binary_mul should multiply all numbers, one
-of binary_add add them, one of copy say all vectors again, one of clock give what a multiplier needs.
+of binary_add add them, one of copy or repeat_copy say all vectors again, one of clock give what a multiplier needs.
 
 Exit codes: 0 certified, 1 differs, 2 a mistake on the command line, 3 undecided.
 """
@@ -54,7 +54,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     loaded = saved("run", key)
     task = Turing if loaded is None else type(loaded.config.task)
     if task not in PATHS:
-        allowed = "runs of task turing, binary_mul, binary_add, clock or copy, tables"
+        allowed = "runs of task turing, binary_mul, binary_add, clock, copy or repeat_copy, tables"
         raise UserError(f"run={key}: a run of task {loaded.raw['task']['name']}; allowed: {allowed}")  # type: ignore[union-attr]
     PATHS[task](values, key, loaded)
 

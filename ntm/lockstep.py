@@ -1,4 +1,4 @@
-"""Certificates of learned adders, copiers and clocks: right for all inputs, or a wrong one, or neither; for people and as JSON."""
+"""Certificates of adders, copiers, repeaters and clocks: right for all inputs, or a wrong one; for people and as JSON."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,11 +9,11 @@ from ntm.models.base import Model
 from ntm.models.machine.machine import Machine
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Recurrent
-from ntm.proofs import addition, clocking, copying
+from ntm.proofs import addition, clocking, copying, repeating
 from ntm.proofs.lockstep import Proof
 from ntm.proofs.ticks import Ticks, UnprovedError
 from ntm.runs import Loaded
-from tasks import BinaryAdd, Clock, Copy, Task
+from tasks import BinaryAdd, Clock, Copy, RepeatCopy, Task
 
 AT_ONCE, LONGEST = 256, 64
 """Sequences of one length that are tried for a wrong one, and the largest length."""
@@ -57,12 +57,34 @@ def copies(model: Model, task: Task) -> Proof:
     return copying.prove_copying(Ticks(model), task.width)
 
 
-def moved_by_more(model: Model, task: Task) -> str:
-    """Why there can be no proof of a clock."""
+def heads_of(model: Model) -> TapeHeads:
+    """The heads of a model of a kind that can be proved."""
     assert isinstance(model, Recurrent)
     assert isinstance(model.cell, Machine)
     assert isinstance(model.cell.access, TapeHeads)
-    return clocking.lacks(model.cell.access)
+    return model.cell.access
+
+
+def unclocked_or_wide(model: Model, task: Task) -> str:
+    """Why there can be no proof of a repeater."""
+    assert isinstance(task, RepeatCopy)
+    if task.protocol != "clocked":
+        return f"task.protocol={task.protocol}, where no flag begins a copy"
+    return repeating.lacks(heads_of(model), task.width)
+
+
+def repeats(model: Model, task: Task) -> Proof:
+    """That it repeats."""
+    lacking = unclocked_or_wide(model, task)
+    if lacking:
+        raise UnprovedError(lacking)
+    assert isinstance(task, RepeatCopy)
+    return repeating.prove_repeating(Ticks(model), task.width)
+
+
+def moved_by_more(model: Model, task: Task) -> str:
+    """Why there can be no proof of a clock."""
+    return clocking.lacks(heads_of(model))
 
 
 def clocks(model: Model, task: Task) -> Proof:
@@ -71,8 +93,8 @@ def clocks(model: Model, task: Task) -> Proof:
 
 
 def vectors(task: Task) -> str:
-    """What a copier is proved for."""
-    assert isinstance(task, Copy)
+    """What a copier and a repeater are proved for."""
+    assert isinstance(task, Copy | RepeatCopy)
     return f"all n and all vectors: n of them from 1 on, of {task.width} bits each"
 
 
@@ -90,6 +112,13 @@ KINDS: dict[type[Task], Kind] = {
         vectors,
         "for all n and all vectors the network says them again, in their order",
         "a run starts with a register of zeros, every slot blank, and the head on slot 0 of 2 (n + 4) slots or more",
+    ),
+    RepeatCopy: Kind(
+        repeats,
+        unclocked_or_wide,
+        lambda task: f"{vectors(task)}, in any number of copies",
+        "for all n, all vectors and any number of copies the network says them as often as flags ask for, and marks the end",
+        "a run starts with a register of zeros, every slot blank, and the head on slot 0 of 2 (n + 2) slots or more",
     ),
     Clock: Kind(
         clocks,

@@ -52,7 +52,7 @@ def check(config: Config) -> None:
         return
     key = "curriculum.proof=true"
     if type(config.task) not in PROOFS:
-        raise UserError(f"{key}: only task=binary_mul, binary_add, clock and copy have a proof; allowed: false")
+        raise UserError(f"{key}: only task=binary_mul, binary_add, clock, copy and repeat_copy have a proof; allowed: false")
     asked = PROOFS[type(config.task)]
     if not config.curriculum.rounding_updates:
         raise UserError(f"{key}: only rounded machines can be proved; allowed: false, or curriculum.rounding_updates above 0")

@@ -8,6 +8,8 @@ Width 3, length 2, the vectors 101 and 011; the fourth input channel is the deli
     mask      0    0    0    1    1
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
@@ -64,16 +66,23 @@ class Copy(Task):
         """The vectors of all rows, one after another: [sum of lengths, width]."""
         if split != "train":
             return np.concatenate([random.integers(0, 2, (length, self.width)) for length in lengths])
-        drawn = []
-        for length in lengths:
-            uniform = random.integers(0, 2, (length, self.width))
-            mixed, ones, density = random.random((length, 1)), random.random((length, self.width)), random.random((length, 1))
-            drawn.append((uniform, mixed, ones, density))
-        uniform, mixed, ones, density = (np.concatenate(part) for part in zip(*drawn))
-        return np.where(mixed < self.mixed_density, ones < density, uniform)
+        parts = zip(*(drawn(random, length, self.width) for length in lengths))
+        return blended([np.concatenate(part) for part in parts], self.mixed_density)
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, self.width].argmax())
         asked = text(inputs[:length, : self.width])
         answer = text(outputs[length + 1 : 2 * length + 1])
         return f"{asked} -> {answer} {'ok' if asked == answer else 'wrong'}"
+
+
+def drawn(random: np.random.Generator, length: int, width: int) -> tuple[np.ndarray, ...]:
+    """What `length` vectors are blended of: uniform bits, whether a vector has a density of its own, draws of its bits, density."""
+    uniform = random.integers(0, 2, (length, width))
+    return uniform, random.random((length, 1)), random.random((length, width)), random.random((length, 1))
+
+
+def blended(parts: Sequence[np.ndarray], share: float) -> np.ndarray:
+    """Vectors of such parts, of which a share has a density of its own."""
+    uniform, mixed, ones, density = parts
+    return np.where(mixed < share, ones < density, uniform)

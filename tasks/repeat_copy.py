@@ -7,17 +7,23 @@ number of repeats (fourth), normalised to mean 0 and variance 1; the last output
     inputs    1000  0100  001c   0000 0000 0000 0000 0000
     targets   -     -     -      100  010  100  010  001
     mask      0     0     0      1    1    1    1    1
+
+With `protocol` "clocked" the environment counts: the fourth channel is a flag on the last tick of every copy that another one
+follows. Where no flag comes when all vectors are said, the end marker is due:
+
+    inputs    1000  0100  0010   0000 0001 0000 0000 0000
 """
 
 from dataclasses import replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from tasks.base import Batch, Task, pad, text
-from tasks.fields import STRICT, Count, Counts, Range
+from tasks.copy import blended, drawn
+from tasks.fields import STRICT, Count, Counts, Fraction, Range
 
 BUCKETS = 4
 """Training sequences drawn for each one that is used."""
@@ -28,6 +34,7 @@ class RepeatCopy(Task):
     """`width`-bit vectors, `lengths` of them, repeated `repeats` times; Graves trains on 1 to 10 of both.
 
     The count is always normalised by the repeats of training, `normal_repeats`, so a larger count reads as a larger number.
+    `mixed_density` is task copy's.
     """
 
     lengths: Range = (1, 10)
@@ -37,6 +44,8 @@ class RepeatCopy(Task):
     width: Count = 8
     repeats: Range = (1, 10)
     normal_repeats: Range = (1, 10)
+    protocol: Literal["counted", "clocked"] = "counted"
+    mixed_density: Fraction = 0.0
 
     @property
     def inputs(self) -> int:
@@ -76,30 +85,47 @@ class RepeatCopy(Task):
         random = np.random.default_rng([seed, index])
         vectors, repeats = (random.integers(low, high + 1, BUCKETS * size) for low, high in (self.lengths, self.repeats))
         bucket = np.argsort(vectors * (repeats + 1)).reshape(BUCKETS, size)[random.integers(BUCKETS)]
-        return pad([self.repeated(random, int(vectors[row]), int(repeats[row])) for row in bucket])
+        return pad([self.repeated(self.vectors(random, int(vectors[row]), split), int(repeats[row])) for row in bucket])
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        return self.repeated(random, length, int(random.integers(self.repeats[0], self.repeats[1] + 1)))
+        repeats = int(random.integers(self.repeats[0], self.repeats[1] + 1))
+        return self.repeated(self.vectors(random, length, split), repeats)
 
-    def repeated(self, random: np.random.Generator, length: int, repeats: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`length` random vectors and `repeats` copies of them, then the end marker: inputs [T I], targets [T O], mask [T]."""
-        vectors = random.integers(0, 2, (length, self.width))
+    def vectors(self, random: np.random.Generator, length: int, split: str) -> np.ndarray:
+        """`length` random vectors, [length, width]."""
+        if split == "train" and self.mixed_density:
+            return blended(drawn(random, length, self.width), self.mixed_density)
+        return random.integers(0, 2, (length, self.width))
+
+    def repeated(self, vectors: np.ndarray, repeats: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`repeats` copies of vectors, then the end marker: inputs [T I], targets [T O], mask [T]."""
+        length = len(vectors)
         ticks = length + 1 + length * repeats + 1
         inputs, targets = (np.zeros((ticks, width), np.float32) for width in (self.inputs, self.outputs))
         inputs[:length, : self.width] = vectors
-        inputs[length, self.width :] = 1, self.normalise(repeats)
+        inputs[length, self.width] = 1
+        if self.protocol == "counted":
+            inputs[length, self.width + 1] = self.normalise(repeats)
+        else:
+            inputs[2 * length : -2 : length, self.width + 1] = 1
         targets[length + 1 : -1, : self.width].reshape(repeats, length, self.width)[:] = vectors
         targets[-1, self.width] = 1
         return inputs, targets, np.arange(ticks) > length
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, self.width].argmax())
-        low, high = self.normal_repeats
-        deviation = 1 / (self.normalise(high) - self.normalise(high - 1))
-        repeats = round(float(inputs[length, self.width + 1]) * deviation + (low + high) / 2)
+        repeats = self.asked(inputs[:, self.width + 1], length)
         end = length + 1 + length * repeats
         asked, answer = text(inputs[:length, : self.width]), outputs[length + 1 : end + 1]
         copies = [text(answer[k * length : (k + 1) * length, : self.width]) for k in range(repeats)]
         marks = [int(mark) for mark in answer[:, self.width].tolist()]
         right = all(copy == asked for copy in copies) and marks == [0] * (length * repeats) + [1] and not answer[-1, :-1].any()
         return f"{repeats} x ({asked}) -> {' | '.join(copies)} {'ok' if right else 'wrong'}"
+
+    def asked(self, channel: Tensor, length: int) -> int:
+        """How many copies are asked for: the inverse of what the last channel [T] says."""
+        if self.protocol == "clocked":
+            return 1 + int(channel.sum())
+        low, high = self.normal_repeats
+        deviation = 1 / (self.normalise(high) - self.normalise(high - 1))
+        return round(float(channel[length]) * deviation + (low + high) / 2)

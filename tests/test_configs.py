@@ -25,6 +25,7 @@ def test_every_choice_builds_and_runs(choice):
         "recipe=binary_mul_tape_wide": ["task=binary_mul"],
         "recipe=binary_add_tape": ["task=binary_add"],
         "recipe=copy_tape": ["task=copy", "model=tape"],
+        "recipe=repeat_copy_tape": ["task=repeat_copy", "model=tape"],
         "recipe=clock_tape_pair": ["task=clock"],
     }
     config = parse(composed(choice, *needed.get(choice, [])))

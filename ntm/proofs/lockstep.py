@@ -12,7 +12,7 @@ from ntm.models.machine.lookup import Code
 from ntm.proofs.floats import Margins, margins
 from ntm.proofs.ticks import FAR, SEES, Did, Ending, Tick, Ticks, UnprovedError
 
-MOST = 100_000
+MOST = 200_000
 """Ticks, and ends of some; more are given up."""
 
 

@@ -1,0 +1,215 @@
+"""Repeat copy whose copies are clocked: its task, and the proof that a machine repeats all vectors, as often as it is asked."""
+
+import json
+
+import pytest
+import torch
+from by_hand import YES, Row, by_hand, ended, save
+from conftest import composed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ntm import lockstep
+from ntm.config import parse
+from ntm.errors import UserError
+from ntm.proofs.lockstep import near
+from ntm.proofs.repeating import Repeater, prove_repeating
+from ntm.proofs.ticks import StrayError, Tick, Ticks, UnprovedError
+from ntm.proving import check
+from tasks import RepeatCopy
+
+WIDTH = 2
+TASK = RepeatCopy(width=WIDTH, protocol="clocked")
+
+NOT_PROVED = r"a wrong answer may come|what is due depends on more than the machine sees"
+
+
+def repeater(copies=0):
+    """A slot's last bits mark it, or number the copies: of four, the last one says ones of which the first is lost."""
+    marks = 1 + 2 * bool(copies)
+    fresh = {"own2": 0, "delimiter": 0}
+    rows = [
+        *(Row({f"bit{n}": 1, "own2": 0}, {f"value{n}": YES}) for n in range(WIDTH)),
+        *(Row({f"own{n}": 1}, {f"said{n}": YES}) for n in range(WIDTH)),
+        Row({"own2": 0}, {"said2": YES}),
+        Row(fresh, {"value2": YES, **{f"erase{n}": YES for n in range(WIDTH + marks)}}),
+    ]
+    for number in range(4 if copies else 0):
+        after = min(number + 1, 3)
+        counts = {f"value{n}": YES * (after >> n - 3 & 1) for n in (3, 4)} | {f"erase{n}": YES for n in (3, 4)}
+        at = {"own2": 1, **{f"own{n}": number >> n - 3 & 1 for n in (3, 4)}}
+        rows += [Row(at, counts), Row({**at, "own0": 1}, {"said0": -2 * YES * (number == 3)})]
+    return rows
+
+
+def words(rows, *more):
+    """Of a command line for such a machine."""
+    width = 5 if len(rows) > 6 else 3
+    shape = [f"task.width={WIDTH}", f"model.slot_width={width}", f"model.controller.hidden=[{len(rows)}]"]
+    return ["task=repeat_copy", "model=tape", *shape, *more]
+
+
+def machine(rows=None, *more):
+    """Such a machine; the delimiter and the flag before another copy send its head home."""
+    rows = repeater() if rows is None else rows
+    home = torch.tensor([20.0, 0, 0, 20, -20])
+    inputs = [*(f"bit{n}" for n in range(WIDTH)), "delimiter", "again"]
+    return by_hand(words(rows, *more), rows, inputs, {0: home, 1: home})
+
+
+def bits(rows):
+    """Lines of digits as numbers."""
+    return [[int(bit) for bit in row] for row in rows.split()]
+
+
+def test_flags_say_that_another_copy_follows():
+    batch = RepeatCopy(width=2, protocol="clocked", repeats=(3, 3)).batch(0, "test", 0, 8, (2, 2))
+    for inputs, targets, mask in zip(batch.inputs, batch.targets, batch.mask):
+        vectors = inputs[:2, :2]
+        assert inputs[2:].tolist() == bits("0010 0000 0001 0000 0001 0000 0000 0000")[: len(inputs) - 2]
+        assert torch.equal(targets[3:9, :2], vectors.repeat(3, 1))
+        assert targets[:, 2].tolist() == [0] * 9 + [1]
+        assert mask.tolist() == [0] * 3 + [1] * 7
+    said = TASK.show(inputs, targets)
+    assert said.startswith("3 x (")
+    assert said.endswith(" ok")
+
+
+@pytest.mark.parametrize(("length", "repeats"), [(1, 1), (1, 4), (5, 1), (3, 2)])
+def test_there_is_a_flag_for_every_copy_but_the_first(length, repeats):
+    task = RepeatCopy(width=2, protocol="clocked", repeats=(repeats, repeats))
+    batch = task.batch(0, "test", 0, 2, (length, length))
+    flags = batch.inputs[0, :, 3].nonzero()[:, 0].tolist()
+    assert flags == [length + copy * length for copy in range(1, repeats)]
+    assert task.show(batch.inputs[0], batch.targets[0]).startswith(f"{repeats} x (")
+
+
+def test_zeros_are_not_rare_where_vectors_have_densities_of_their_own():
+    counted = RepeatCopy().batch(0, "train", 0, 64)
+    assert torch.equal(RepeatCopy(mixed_density=0.0).batch(0, "train", 0, 64).inputs, counted.inputs)
+    mixed = RepeatCopy(mixed_density=1.0).batch(0, "train", 0, 64)
+    shares = []
+    for batch in (counted, mixed):
+        given_ = torch.cat([inputs[: int(inputs[:, 8].argmax()), :8] for inputs in batch.inputs])
+        shares.append(float((given_.sum(1) == 0).float().mean()))
+    assert shares[0] < 0.02
+    assert 0.05 < shares[1] < 0.2  # a mean of (1 - p)^8 is 1/9
+    tested = [RepeatCopy(mixed_density=share).batch(0, "test", 0, 4, (3, 3)).inputs for share in (0.0, 1.0)]
+    assert torch.equal(*tested)
+
+
+def test_a_repeater_is_proved():
+    proof = prove_repeating(Ticks(machine()), WIDTH)
+    assert (proof.registers, proof.contents) == (1, 1 + (1 << WIDTH))
+    assert proof.margins.smallest == pytest.approx(YES / 2, abs=1e-5)
+    assert lockstep.wrong_of(machine().discrete(), TASK) is None
+
+
+def test_one_that_goes_wrong_at_the_fourth_copy_is_not():
+    model = machine(repeater(4))
+    three = RepeatCopy(width=WIDTH, protocol="clocked", repeats=(1, 3))
+    assert lockstep.wrong_of(model.discrete(), three) is None
+    assert lockstep.wrong_of(model.discrete(), TASK).endswith("wrong")
+    with pytest.raises(UnprovedError, match=NOT_PROVED):
+        prove_repeating(Ticks(model), WIDTH)
+
+
+def test_one_that_forgets_to_mark_a_vector_is_not():
+    """Two zeros are taken for the end."""
+    rows = [row for row in repeater() if "value2" not in row.adds]
+    rows += [Row({f"bit{n}": 1, "own2": 0, "delimiter": 0}, {"value2": 2 * YES}) for n in range(WIDTH)]
+    rows.append(Row({"own2": 0, "delimiter": 0}, {f"erase{n}": YES for n in range(3)}))
+    model = machine(rows)
+    assert " 00" in lockstep.wrong_of(model.discrete(), TASK).replace("(", " ")
+    with pytest.raises(UnprovedError, match=NOT_PROVED):
+        prove_repeating(Ticks(model), WIDTH)
+
+
+@pytest.mark.parametrize("flag", [0, 1])
+def test_a_head_that_strays_is_not(flag):
+    model = machine()
+    with torch.no_grad():
+        model.cell.access.addressing.weight[:, flag] = 0
+    with pytest.raises(StrayError, match="a head goes from slot"):
+        prove_repeating(Ticks(model), WIDTH)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed):
+    """Random machines, whose answers are nearly all wrong: what is gathered is more than what a run comes to."""
+    torch.manual_seed(seed)
+    model = machine([Row({}, {})] * 6, "model.controller.register=1")
+    layers = [model.cell.access.writing, model.cell.controller.feedback, model.output, model.cell.controller.layers[0]]
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.normal_(0, 3)
+            layer.bias.normal_(0, 3)
+    ticks = Ticks(model)
+    search = Repeater(ticks, WIDTH)
+    search.listen()
+    search.answer()
+    slots = model.room_for(TASK.room(12))
+    batch = TASK.batch(seed, "test", 0, 8, (1, 12))
+    for inputs, last in zip(batch.inputs, batch.ticks):
+        tape, register, at = [ticks.blank] * slots, ticks.register, 0
+        for x in inputs[:last]:
+            away = at if at <= slots // 2 else at - slots
+            tick = Tick(tuple(map(int, x.tolist())), near(away), register, ticks.blank, tape[at], ticks.blank)
+            assert tick in search.steps.made
+            did = ticks[tick]
+            tape[at], register, at = did.content, did.register, did.slot(at) % slots
+
+
+def test_nothing_that_is_damaged_and_wrong_is_proved():
+    """Each weight that counts with its sign flipped: what a run shows to be wrong has no proof."""
+    model, wrong = machine(), 0
+    for parameter in model.parameters():
+        for at in parameter.nonzero():
+            with torch.no_grad():
+                parameter[tuple(at)] *= -1
+            if lockstep.wrong_of(model.discrete(), TASK, lengths=range(1, 5)) is not None:
+                wrong += 1
+                with pytest.raises(UnprovedError):
+                    prove_repeating(Ticks(model), WIDTH)
+            with torch.no_grad():
+                parameter[tuple(at)] *= -1
+    assert wrong > 20
+
+
+def test_the_command_certifies(run, tmp_path, capsys):
+    save(tmp_path / "repeats", words(repeater()), machine())
+    assert ended(run, "run=repeats", "json=certificate.json") == 0
+    said = capsys.readouterr().out
+    assert "all n and all vectors: n of them from 1 on, of 2 bits each, in any number of copies" in said
+    assert "CERTIFIED: for all n, all vectors and any number of copies" in said
+    assert json.loads((tmp_path / "certificate.json").read_text())["certified"]
+
+
+def test_what_a_recipe_learns_is_certified(run, capsys):
+    """The whole way, as a user goes it, with fewer bits, which takes seconds."""
+    run("train", "task=repeat_copy", "model=tape", "task.width=3", "seed=1", "run_dir=run")
+    assert ended(run, "run=run") == 0
+    assert "verdict       CERTIFIED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["task.protocol=counted"], "task.protocol=counted, where no flag begins a copy"),
+        (["model.heads.window=[0,1]"], r"model.heads.window=\[0, 1\]: other than \[0\]"),
+        (["task.width=9"], "task.width=9: above 8"),
+    ],
+)
+def test_a_proof_is_asked_for_only_where_there_may_be_one(more, told):
+    with pytest.raises(UserError, match=f"curriculum.proof=true: there can be none with {told}"):
+        check(parse(composed("task=repeat_copy", "model=tape", *more)))
+
+
+def test_one_that_counts_is_undecided(run, tmp_path, capsys):
+    """It holds the rules of another protocol, where copies are counted."""
+    once = ["task.repeats=[1,1]", "task.normal_repeats=[1,1]"]  # of this count it is shown a zero
+    counted = words(repeater(), "task.protocol=counted", *once, "curriculum.proof=false")
+    save(tmp_path / "counts", counted, machine())
+    assert ended(run, "run=counts") == 3
+    assert "undecided     task.protocol=counted, where no flag begins a copy" in capsys.readouterr().out
