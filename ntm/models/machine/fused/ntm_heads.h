@@ -9,7 +9,7 @@ template <class L>
 struct NTMHeads : Heads<L> {
     using T = typename L::Number;
     using Base = Heads<L>;
-    using Base::heads, Base::memory, Base::move, Base::record, Base::slots, Base::weights, Base::width;
+    using Base::heads, Base::move, Base::record, Base::slots, Base::weights, Base::width;
     const int moves, readers, writers;
     int raw, asked, alike, focus, shifted, norms = 0;
     int of_head, of_asked;  // lanes of each head: raw parameters; gate, strength, sharpening, root, key of length one, shift
@@ -29,16 +29,16 @@ struct NTMHeads : Heads<L> {
         norms = r.take(slots);
         for (Layer<L>& layer : this->layers) layer.x = r.hidden;
     }
-    void begin(L* first) const override {
+    void begin(L* first, const L* memory) const override {
         for (int n = 0; n < slots; n++) {
             L sum(NORM_EPSILON<T>);
-            for (int m = 0; m < width; m++) sum += first[memory + n * width + m] * first[memory + n * width + m];
+            for (int m = 0; m < width; m++) sum += memory[n * width + m] * memory[n * width + m];
             first[norms + n] = inverse_root(sum);
         }
     }
-    void tick(const L* before, L* after, const L*, const L*, L* scratch) const override {
+    void tick(const L* before, L* after, L* memory, const L*, const L*, L* scratch) const override {
         ask(after);
-        const L *old = before + memory, *norm = before + norms;
+        const L *old = memory, *norm = before + norms;
         for (int n = 0; n < slots; n++, old += width)
             for (int h = 0; h < heads; h++) {
                 const L* key = after + asked + h * of_asked + 4;
@@ -53,16 +53,20 @@ struct NTMHeads : Heads<L> {
             softmax(content, content, slots);
             move.forth(content, before + weights + h * slots, a[0], a + 4 + width, a[2], after + shifted + h * slots, looks, scratch);
         }
-        one() ? write_and_read<true>(before + memory, after) : write_and_read<false>(before + memory, after);
+        one() ? write_and_read<true>(memory, after) : write_and_read<false>(memory, after);
     }
-    void back(const L* before, const L* after, const L*, L* ds, L* dhidden, L* dy, L*, L*, L* scratch) const override {
+    void write(const L*, const L* after, const L* old, L* fresh) const override {
+        one() ? write<true>(after, old, fresh) : write<false>(after, old, fresh);
+    }
+    void back(const L* before, const L* after, const L* old, const L* fresh, const L*, L* ds, L* dmemory, L* dhidden, L* dy, L*, L*,
+              L* scratch) const override {
         L *dweights = scratch, *dfocus = dweights + heads * slots, *dalike = dfocus + heads * slots, *dasked = dalike + heads * slots;
         L *dwritten = dasked + heads * of_asked, *rest = dwritten + 2 * writers * width;
         copy(ds + weights, dweights, heads * slots);
         clear(dfocus, heads * slots);
         clear(dasked, heads * of_asked + 2 * writers * width);
-        one() ? unwrite_and_unread<true>(before + memory, after, ds, dweights, dwritten, rest)
-              : unwrite_and_unread<false>(before + memory, after, ds, dweights, dwritten, rest);
+        one() ? unwrite_and_unread<true>(after, old, fresh, ds + record.reads, dmemory, dweights, dwritten, rest)
+              : unwrite_and_unread<false>(after, old, fresh, ds + record.reads, dmemory, dweights, dwritten, rest);
         for (int h = 0; h < heads; h++) {
             const L *a = after + asked + h * of_asked, *content = after + focus + h * slots, *like = after + alike + h * slots;
             L *da = dasked + h * of_asked, *dlike = dalike + h * slots;
@@ -72,8 +76,8 @@ struct NTMHeads : Heads<L> {
             softmax_back(content, dfocus + h * slots, dlike, slots);
             for (int n = 0; n < slots; n++) da[1] += dlike[n] * like[n], dlike[n] = a[1] * dlike[n];
         }
-        const L *old = before + memory, *norm = before + norms;
-        L* dold = ds + memory;
+        const L* norm = before + norms;
+        L* dold = dmemory;
         for (int n = 0; n < slots; n++, old += width, dold += width)
             for (int h = 0; h < heads; h++) {
                 const L *key = after + asked + h * of_asked + 4, along = dalike[h * slots + n] * norm[n];
@@ -141,30 +145,39 @@ struct NTMHeads : Heads<L> {
     // Every writing head erases, then every one adds (memory.py); a slot is read as soon as it is written. `one`: one head of each,
     // which the compiler then knows.
     template <bool one>
-    void write_and_read(const L* old, L* after) const {
+    L changed(L value, const L* w, const L* written, int n, int m) const {
         const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
+        for (int h = 0; h < writers; h++) value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
+        for (int h = 0; h < writers; h++) value += w[(readers + h) * slots + n] * written[2 * h * width + m];
+        return value;
+    }
+    template <bool one>
+    void write(const L* after, const L* old, L* fresh) const {
         const L *w = after + weights, *written = after + asked + heads * of_asked;
-        L *fresh = after + memory, *reads = after + record.reads;
+        for (int n = 0; n < slots; n++)
+            for (int m = 0; m < width; m++) *fresh++ = changed<one>(*old++, w, written, n, m);
+    }
+    template <bool one>
+    void write_and_read(L* memory, L* after) const {
+        const int readers = one ? 1 : this->readers;
+        const L *w = after + weights, *written = after + asked + heads * of_asked;
+        L* reads = after + record.reads;
         clear(reads, readers * width);
-        for (int n = 0; n < slots; n++, old += width, fresh += width) {
+        for (int n = 0; n < slots; n++, memory += width) {
             L sum(NORM_EPSILON<T>);
             for (int m = 0; m < width; m++) {
-                L value = old[m];
-                for (int h = 0; h < writers; h++) value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
-                for (int h = 0; h < writers; h++) value += w[(readers + h) * slots + n] * written[2 * h * width + m];
-                fresh[m] = value;
+                const L value = memory[m] = changed<one>(memory[m], w, written, n, m);
                 sum += value * value;
                 for (int h = 0; h < readers; h++) reads[h * width + m] += w[h * slots + n] * value;
             }
             after[norms + n] = inverse_root(sum);
         }
     }
-    // Turns ds[memory] into the gradient of the memory before; adds to dweights and dwritten.
+    // Turns `d`, the gradient of the memory after, into that of the one before; adds to dweights and dwritten.
     template <bool one>
-    void unwrite_and_unread(const L* old, const L* after, L* ds, L* dweights, L* dwritten, L* held) const {
+    void unwrite_and_unread(const L* after, const L* old, const L* fresh, const L* dreads, L* d, L* dweights, L* dwritten, L* held) const {
         const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
-        const L *w = after + weights, *written = after + asked + heads * of_asked, *dreads = ds + record.reads, *fresh = after + memory;
-        L* d = ds + memory;
+        const L *w = after + weights, *written = after + asked + heads * of_asked;
         for (int n = 0; n < slots; n++, old += width, fresh += width, d += width) {
             L dlook(T(0)), dpoint(T(0));  // of the weight of one head each
             for (int m = 0; m < width; m++) {

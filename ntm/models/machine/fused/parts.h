@@ -69,9 +69,15 @@ struct Part {
     virtual ~Part() = default;
 };
 
-// A part of a state: so many lanes from `at` on.
+// A part of a state: so many lanes from `at` on in a record; `apart`: not in it, which only memory is.
 struct Span {
+    static constexpr int apart = -1;
     int at, lanes;
+
+    template <class L>
+    L* in(L* record, L* memory) const {
+        return at == apart ? memory : record + at;
+    }
 };
 
 template <class L>
