@@ -38,14 +38,15 @@ struct NTMHeads : Heads<L> {
     }
     void tick(const L* before, L* after, L* memory, const L*, const L*, L* scratch) const override {
         ask(after);
-        const L *old = memory, *norm = before + norms;
-        for (int n = 0; n < slots; n++, old += width)
+        in_blocks<L>(slots, [&](int n, auto some) {
             for (int h = 0; h < heads; h++) {
-                const L* key = after + asked + h * of_asked + 4;
-                L dot(T(0));
-                for (int m = 0; m < width; m++) dot += key[m] * old[m];
-                after[alike + h * slots + n] = dot * norm[n];
+                const L *key = after + asked + h * of_asked + 4, *old = memory + n * width;
+                L dots[some] = {};
+                for (int m = 0; m < width; m++)
+                    for (int i = 0; i < some; i++) dots[i] += key[m] * old[i * width + m];
+                for (int i = 0; i < some; i++) after[alike + h * slots + n + i] = dots[i] * before[norms + n + i];
             }
+        });
         for (int h = 0; h < heads; h++) {
             const L *a = after + asked + h * of_asked, *like = after + alike + h * slots;
             L *content = after + focus + h * slots, *looks = after + weights + h * slots;
@@ -76,18 +77,10 @@ struct NTMHeads : Heads<L> {
             softmax_back(content, dfocus + h * slots, dlike, slots);
             for (int n = 0; n < slots; n++) da[1] += dlike[n] * like[n], dlike[n] = a[1] * dlike[n];
         }
-        const L* norm = before + norms;
-        L* dold = dmemory;
-        for (int n = 0; n < slots; n++, old += width, dold += width)
-            for (int h = 0; h < heads; h++) {
-                const L *key = after + asked + h * of_asked + 4, along = dalike[h * slots + n] * norm[n];
-                const L across = along * after[alike + h * slots + n] * norm[n];
-                L* dkey = dasked + h * of_asked + 4;
-                for (int m = 0; m < width; m++) {
-                    dold[m] += along * key[m] - across * old[m];
-                    dkey[m] += along * old[m];
-                }
-            }
+        in_blocks<L, 2>(heads, [&](int h, auto pair) {
+            uncompare<pair>(before + norms, after + alike + h * slots, after + asked + h * of_asked + 4, old, dalike + h * slots, dmemory,
+                            dasked + h * of_asked + 4);
+        });
         unask(after, dasked, dwritten, dhidden, dy);
     }
 
@@ -140,6 +133,24 @@ struct NTMHeads : Heads<L> {
             }
         for (const Layer<L>& layer : this->layers) layer.linear.back_and_add(dy + layer.dy, dhidden);
     }
+    // The way back of so many heads' comparing; adds to dold and dkey.
+    template <int some>
+    void uncompare(const L* norm, const L* like, const L* key, const L* old, const L* dlike, L* dold, L* dkey) const {
+        in_blocks<L>(width, [&](int m, auto size) {
+            L sums[some][size] = {};
+            for (int n = 0; n < slots; n++)
+                for (int h = 0; h < some; h++) {
+                    const L along = dlike[h * slots + n] * norm[n], across = along * like[h * slots + n] * norm[n];
+                    for (int i = 0; i < size; i++) {
+                        const int at = n * width + m + i;
+                        dold[at] += along * key[h * of_asked + m + i] - across * old[at];
+                        sums[h][i] += along * old[at];
+                    }
+                }
+            for (int h = 0; h < some; h++)
+                for (int i = 0; i < size; i++) dkey[h * of_asked + m + i] += sums[h][i];
+        });
+    }
     bool one() const { return readers == 1 && writers == 1; }
 
     // Every writing head erases, then every one adds (memory.py); a slot is read as soon as it is written. `one`: one head of each,
@@ -163,45 +174,57 @@ struct NTMHeads : Heads<L> {
         const L *w = after + weights, *written = after + asked + heads * of_asked;
         L* reads = after + record.reads;
         clear(reads, readers * width);
-        for (int n = 0; n < slots; n++, memory += width) {
-            L sum(NORM_EPSILON<T>);
-            for (int m = 0; m < width; m++) {
-                const L value = memory[m] = changed<one>(memory[m], w, written, n, m);
-                sum += value * value;
-                for (int h = 0; h < readers; h++) reads[h * width + m] += w[h * slots + n] * value;
+        in_blocks<L>(width, [&](int m, auto size) {
+            L sums[size] = {};  // of one head
+            for (int n = 0; n < slots; n++) {
+                L sum = m ? after[norms + n] : L(NORM_EPSILON<T>);
+                for (int i = 0; i < size; i++) {
+                    L& slot = memory[n * width + m + i];
+                    const L value = slot = changed<one>(slot, w, written, n, m + i);
+                    sum += value * value;
+                    for (int h = 0; h < readers; h++) (one ? sums[i] : reads[h * width + m + i]) += w[h * slots + n] * value;
+                }
+                after[norms + n] = m + size == width ? inverse_root(sum) : sum;
             }
-            after[norms + n] = inverse_root(sum);
-        }
+            for (int i = 0; one && i < size; i++) reads[m + i] = sums[i];
+        });
     }
     // Turns `d`, the gradient of the memory after, into that of the one before; adds to dweights and dwritten.
     template <bool one>
     void unwrite_and_unread(const L* after, const L* old, const L* fresh, const L* dreads, L* d, L* dweights, L* dwritten, L* held) const {
         const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
         const L *w = after + weights, *written = after + asked + heads * of_asked;
-        for (int n = 0; n < slots; n++, old += width, fresh += width, d += width) {
-            L dlook(T(0)), dpoint(T(0));  // of the weight of one head each
-            for (int m = 0; m < width; m++) {
-                L dvalue = d[m], value = old[m];
-                for (int h = 0; h < readers; h++) {
-                    (one ? dlook : dweights[h * slots + n]) += dreads[h * width + m] * fresh[m];
-                    dvalue += w[h * slots + n] * dreads[h * width + m];
+        L *dlook = held + writers, *dpoint = dlook + slots;  // of the weights of one head each
+        in_blocks<L>(width, [&](int block, auto size) {
+            L dadd[size] = {}, derase[size] = {};  // of what one head writes
+            for (int n = 0; n < slots; n++) {
+                L look = block ? dlook[n] : L(T(0)), point = block ? dpoint[n] : L(T(0));
+                for (int i = 0; i < size; i++) {
+                    const int m = block + i;
+                    L dvalue = d[n * width + m], value = old[n * width + m];
+                    for (int h = 0; h < readers; h++) {
+                        (one ? look : dweights[h * slots + n]) += dreads[h * width + m] * fresh[n * width + m];
+                        dvalue += w[h * slots + n] * dreads[h * width + m];
+                    }
+                    for (int h = 0; !one && h < writers; h++) {  // what each head found
+                        held[h] = value;
+                        value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
+                    }
+                    const L dadded = dvalue;
+                    for (int h = writers - 1; h >= 0; h--) {
+                        const int at = (readers + h) * slots + n, add = 2 * h * width + m, erase = add + width;
+                        const L lost = dvalue * (one ? value : held[h]);
+                        (one ? dadd[i] : dwritten[add]) += dadded * w[at];
+                        (one ? derase[i] : dwritten[erase]) -= lost * w[at];
+                        (one ? point : dweights[at]) += dadded * written[add] - lost * written[erase];
+                        dvalue -= dvalue * (w[at] * written[erase]);
+                    }
+                    d[n * width + m] = dvalue;
                 }
-                for (int h = 0; !one && h < writers; h++) {  // what each head found
-                    held[h] = value;
-                    value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
-                }
-                const L dadded = dvalue;
-                for (int h = writers - 1; h >= 0; h--) {
-                    const int at = (readers + h) * slots + n, add = 2 * h * width + m, erase = add + width;
-                    const L lost = dvalue * (one ? value : held[h]);
-                    dwritten[add] += dadded * w[at];
-                    dwritten[erase] -= lost * w[at];
-                    (one ? dpoint : dweights[at]) += dadded * written[add] - lost * written[erase];
-                    dvalue -= dvalue * (w[at] * written[erase]);
-                }
-                d[m] = dvalue;
+                dlook[n] = look, dpoint[n] = point;
             }
-            if (one) dweights[n] += dlook, dweights[slots + n] += dpoint;
-        }
+            for (int i = 0; one && i < size; i++) dwritten[block + i] = dadd[i], dwritten[width + block + i] = derase[i];
+        });
+        if (one) add(dlook, dweights, 2 * slots);
     }
 };

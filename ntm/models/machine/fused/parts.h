@@ -98,6 +98,13 @@ static inline L to_bits(L value, typename L::Number rounding) {
     using T = typename L::Number;
     return value + L(rounding) * (where_at_most(value, T(0.5), L(T(0)), L(T(1))) - value);
 }
+// f(at, size) for as many as there are in blocks whose sums stay in registers, `size` a constant, so that a block's loops are none. Of
+// plain numbers the compiler fills registers itself.
+template <class L, int most = (L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : REGISTERS / 8 / L::units), class F>
+static inline __attribute__((always_inline)) void in_blocks(int many, F f, int at = 0) {
+    for (; at + most <= many; at += most) f(at, std::integral_constant<int, most>());
+    if constexpr (most > 1) in_blocks<L, most / 2>(many, f, at);
+}
 template <class L>
 static inline void clear(L* at, int lanes) {
     for (int i = 0; i < lanes; i++) at[i] = L(0);
