@@ -202,8 +202,9 @@ struct NTMHeads : Heads<L> {
                 for (int i = 0; i < size; i++) {
                     const int m = block + i;
                     L dvalue = d[n * width + m], value = old[n * width + m];
+                    const L now = changed<one>(value, w, written, n, m);
                     for (int h = 0; h < readers; h++) {
-                        (one ? look : dweights[h * slots + n]) += dreads[h * width + m] * fresh[n * width + m];
+                        (one ? look : dweights[h * slots + n]) += dreads[h * width + m] * now;
                         dvalue += w[h * slots + n] * dreads[h * width + m];
                     }
                     for (int h = 0; !one && h < writers; h++) {  // what each head found
