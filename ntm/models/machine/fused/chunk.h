@@ -22,6 +22,8 @@ struct Chunk {
         }
         gather(arrays.home, home.size(), 0, home.data(), home.size());
     }
+    // Lanes that are set before they are read: to clear what is large takes as long as to use it.
+    static std::unique_ptr<L[]> unset(size_t lanes) { return std::unique_ptr<L[]>(new L[lanes]); }
     void gather(const T* from, size_t size, size_t offset, L* to, size_t lanes) const {
         for (int r = 0; r < L::rows; r++) {
             const T* numbers = from + row[r] * size + offset;
@@ -104,10 +106,10 @@ struct Chunk {
     void back(const L* kept, T* dweights) {
         const Record& record = machine.record;
         const int many = int(machine.state.size()), longest = machine.segment(), size = machine.heads->memory();
-        std::vector<L> again(machine.segments() == 1 ? 0 : machine.kept_of_segment()), ds(record.size), dmemory(size), dhome(home.size());
+        std::vector<L> ds(record.size), dmemory(size), dhome(home.size());
         std::vector<L> dhidden(machine.hidden + machine.reads), dgiven(record.inputs + machine.reads + machine.bits);
-        std::vector<L> dy(size_t(Machine<L>::WINDOW) * record.gradients), lined_up(machine.lined_up);
-        std::vector<L> memories(size_t(Machine<L>::STRETCH) * size);  // after each tick of a stretch
+        const auto again = unset(machine.segments() == 1 ? 0 : machine.kept_of_segment()), lined_up = unset(machine.lined_up_size());
+        const auto dy = unset(size_t(Machine<L>::WINDOW) * record.gradients), memories = unset(size_t(Machine<L>::STRETCH) * size);
         for (int p = 0; p < many; p++) {
             const Span& span = machine.state[p];
             if (arrays.dlast[p]) gather_gradient(arrays.dlast[p], span.lanes, 0, span.in(ds.data(), dmemory.data()), span.lanes);
@@ -117,24 +119,23 @@ struct Chunk {
             const int64_t start = s * longest, end = std::min<int64_t>(start + longest, ticks);
             if (start >= end) continue;
             const L* records = kept;
-            if (!again.empty()) {
+            if (machine.segments() > 1) {
                 const L* state = kept + s * machine.state_size();
-                copy(state, again.data() + record.state, record.size - record.state);
-                copy(state + record.size - record.state, memories.data(), size);
-                for (int64_t t = start; t < end; t++) tick_and_keep(t, t - start, again.data(), memories.data());
-                records = again.data();
+                copy(state, again.get() + record.state, record.size - record.state);
+                copy(state + record.size - record.state, memories.get(), size);
+                for (int64_t t = start; t < end; t++) tick_and_keep(t, t - start, again.get(), memories.get());
+                records = again.get();
             }
             int waiting = 0;  // in `dy`, the latest tick's first
             for (int64_t t = end - 1; t >= start; t--) {
                 const int n = int(t - start), within = n % Machine<L>::STRETCH;
                 const L *before = records + n * size_t(record.size), *begun = records + machine.stretch(n);
-                if (t == end - 1 || within == Machine<L>::STRETCH - 1) write_again(before - within * size_t(record.size), begun, within + 1, memories.data());
-                const L *fresh = memories.data() + within * size_t(size), *old = within ? fresh - size : begun;
-                L* made = dy.data() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
+                if (t == end - 1 || within == Machine<L>::STRETCH - 1) write_again(before - within * size_t(record.size), begun, within + 1, memories.get());
+                const L *fresh = memories.get() + within * size_t(size), *old = within ? fresh - size : begun;
+                L* made = dy.get() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
                 back_a_tick(t, before, old, fresh, ds.data(), dmemory.data(), dhidden.data(), made, dgiven.data(), dhome.data());
                 if (waiting < Machine<L>::WINDOW && t > start) continue;
-                for (const Layer<L>* layer : machine.layers)
-                    layer->gather(record, before + record.size, made, waiting, dweights, lined_up.data());
+                gather_weights(before, made, waiting, lined_up.get(), dweights);
                 waiting = 0;
             }
         }
@@ -143,6 +144,19 @@ struct Chunk {
             if (arrays.dfirst[p]) scatter(span.in(ds.data(), dmemory.data()), span.lanes, arrays.dfirst[p], span.lanes, 0);
         }
         if (arrays.dhome) scatter(dhome.data(), home.size(), arrays.dhome, home.size(), 0);
+    }
+    // Gradients of weights from those of what layers made in so many ticks after the record `before`.
+    void gather_weights(const L* before, const L* dy, int ticks, L* lined_up, T* dweights) const {
+        const Record& record = machine.record;
+        line_up(dy, record.gradients, record.gradients, ticks, lined_up);
+        L* inputs = lined_up + size_t(record.gradients) * TICKS_IN_ROW;
+        L* next = inputs;
+        for (const Span& span : machine.inputs) {
+            line_up(before + span.at, record.size, span.lanes, ticks + 1, next);
+            next += size_t(span.lanes) * TICKS_IN_ROW;
+        }
+        for (size_t n = 0; n < machine.layers.size(); n++)
+            machine.layers[n]->gather(lined_up, inputs + size_t(machine.lined_up[n]) * TICKS_IN_ROW, ticks, dweights);
     }
     // The memories after so many ticks from the record `before` on, from the one that they begin with.
     void write_again(const L* before, const L* old, int many, L* memories) const {

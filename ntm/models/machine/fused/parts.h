@@ -53,11 +53,9 @@ struct Layer {
         dw = from.places[from.places.size() - 2], db = from.places.back();
         if (dy < 0) dy = record.gradients, record.gradients += n;
     }
-    size_t scratch(int ticks) const { return size_t(linear.outputs + linear.inputs) * (ticks | 1); }
-    // Of `ticks` ticks whose first record is at `first`, the one before it a record earlier.
-    void gather(const Record& record, const L* first, const L* gradients, int ticks, T* to, L* scratch) const {
-        weight_gradients(gradients + dy, record.gradients, linear.outputs, first + x - (earlier ? record.size : 0), record.size,
-                         linear.inputs, ticks, to + dw, to + db, scratch);
+    // From gradients and inputs that are lined up, the latter from the tick before on.
+    void gather(const L* gradients, const L* inputs, int ticks, T* to) const {
+        weight_gradients(gradients + size_t(dy) * TICKS_IN_ROW, linear.outputs, inputs + !earlier, linear.inputs, ticks, to + dw, to + db);
     }
 };
 

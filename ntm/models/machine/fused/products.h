@@ -1,5 +1,6 @@
 // Products of weights [n k] and lanes, and the weights' gradients: every number that a tick multiplies goes through here.
 #pragma once
+#include <utility>
 #include <vector>
 
 #include "lanes.h"
@@ -48,45 +49,57 @@ class Linear {
     void back_and_add(const L* dy, L* dx) const { multiply<true>(back, inputs, outputs, nullptr, dy, dx); }
 };
 
-// One half is added to the other until one number is left.
+// Blocks of `size` numbers, those of `a` and then those of `b`, each halved by adding its one half to the other.
+template <int size, class T, int N, size_t... i>
+static inline __attribute__((always_inline)) typename Register<T, N>::type halved(typename Register<T, N>::type a, typename Register<T, N>::type b,
+                                                                                 std::index_sequence<i...>) {
+    constexpr int half = size / 2;
+    const typename Register<T, N>::type low = {(i < N / 2 ? a : b)[i / half * size % N + i % half]...};
+    const typename Register<T, N>::type high = {(i < N / 2 ? a : b)[i / half * size % N + i % half + half]...};
+    return low + high;
+}
+template <int size, class T, int N>
+static inline __attribute__((always_inline)) typename Register<T, N>::type halved(typename Register<T, N>::type a, typename Register<T, N>::type b) {
+    return halved<size, T, N>(a, b, std::make_index_sequence<N>());
+}
+
+// Adds to `to` the sum of each of four registers' numbers; of as many of them as there are.
 template <class T, int N>
-static inline __attribute__((always_inline)) T sum_of(typename Register<T, N>::type v) {
+static inline __attribute__((always_inline)) void add_sums(const typename Register<T, N>::type* four, T* to, int many) {
+    T sums[4];
     if constexpr (N == 1) {
-        return v;
+        std::memcpy(sums, four, sizeof sums);
     } else {
-        typename Register<T, N / 2>::type halves[2];
-        std::memcpy(halves, &v, sizeof v);
-        return sum_of<T, N / 2>(halves[0] + halves[1]);
+        auto all = halved<N / 2, T, N>(halved<N, T, N>(four[0], four[1]), halved<N, T, N>(four[2], four[3]));
+        if constexpr (N >= 8) all = halved<N / 4, T, N>(all, all);
+        if constexpr (N >= 16) all = halved<N / 8, T, N>(all, all);
+        std::memcpy(sums, &all, sizeof sums);
     }
+    for (int i = 0; i < 4 && i < many; i++) to[i] += sums[i];
 }
 
-// `many` lanes of some ticks, each one's ticks in a row of its own.
+// Ticks' lanes, each one's ticks in a row of its own: of so many, the row's length is odd, for an even one would use few of a cache's sets.
+constexpr int TICKS_IN_ROW = 33;
 template <class L>
-static inline void line_up(const L* from, size_t step, int many, int ticks, L* to, size_t row) {
+static inline void line_up(const L* from, size_t step, int many, int ticks, L* to) {
     for (int t = 0; t < ticks; t++, from += step, to++)
-        for (int i = 0; i < many; i++) to[i * row] = from[i];
+        for (int i = 0; i < many; i++) to[i * TICKS_IN_ROW] = from[i];
 }
 
-// dw[n k] += sum over ticks and rows of dy[n] x[k], db[n] += that of dy[n]: tick t's are at dy + t * dy_step and x + t * x_step.
-// `scratch` has n + k times `ticks | 1` lanes.
+// dw[n k] += sum over ticks and rows of dy[n] x[k], db[n] += that of dy[n], of what is lined up.
 template <class L>
-static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks,
-                             typename L::Number* dw, typename L::Number* db, L* scratch) {
+static void weight_gradients(const L* dy, int n, const L* x, int k, int ticks, typename L::Number* dw, typename L::Number* db) {
     using T = typename L::Number;
     using V = typename L::V;
     constexpr int high = 3 * REGISTERS / 16, wide = 4;  // three of four registers for sums; the others feed them
     constexpr int some = 2 * wide;  // inputs whose share stays in the first cache
-    const size_t row = ticks | 1;  // an even one would use few of a cache's sets
-    L *left = scratch, *right = scratch + n * row;
-    line_up(dy, dy_step, n, ticks, left, row);
-    line_up(x, x_step, k, ticks, right, row);
     for (int jj = 0; jj < k; jj += some)
         for (int i = 0; i < n; i += high)
             for (int j = jj; j < jj + some && j < k; j += wide) {
-                V sums[high][wide] = {};
+                V sums[high][wide] = {}, done[high][wide];
                 const L *a[high], *b[wide];  // at the edges the last one again, and not stored
-                for (int p = 0; p < high; p++) a[p] = left + (i + p < n ? i + p : n - 1) * row;
-                for (int q = 0; q < wide; q++) b[q] = right + (j + q < k ? j + q : k - 1) * row;
+                for (int p = 0; p < high; p++) a[p] = dy + (i + p < n ? i + p : n - 1) * TICKS_IN_ROW;
+                for (int q = 0; q < wide; q++) b[q] = x + (j + q < k ? j + q : k - 1) * TICKS_IN_ROW;
                 for (int t = 0; t < ticks; t++)
                     for (int u = 0; u < L::units; u++) {
                         V from[high];
@@ -99,13 +112,17 @@ static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, siz
                             for (int p = 0; p < high; p++) sums[p][q] += from[p] * with;
                         }
                     }
-                for (int p = 0; p < high && i + p < n; p++)
-                    for (int q = 0; q < wide && j + q < k; q++) dw[size_t(i + p) * k + j + q] += sum_of<T, L::wide>(sums[p][q]);
+#pragma GCC unroll 6
+                for (int p = 0; p < high; p++)
+#pragma GCC unroll 4
+                    for (int q = 0; q < wide; q++) done[p][q] = sums[p][q];
+                for (int p = 0; p < high && i + p < n; p++) add_sums<T, L::wide>(done[p], dw + size_t(i + p) * k + j, k - j);
             }
-    for (int i = 0; i < n; i++) {
-        V sum = {};
-        for (int t = 0; t < ticks; t++)
-            for (int u = 0; u < L::units; u++) sum += left[i * row + t].v[u];
-        db[i] += sum_of<T, L::wide>(sum);
+    for (int i = 0; i < n; i += wide) {
+        V sums[wide] = {};
+        for (int p = 0; p < wide && i + p < n; p++)
+            for (int t = 0; t < ticks; t++)
+                for (int u = 0; u < L::units; u++) sums[p] += dy[(i + p) * TICKS_IN_ROW + t].v[u];
+        add_sums<T, L::wide>(sums, db + i, n - i);
     }
 }
