@@ -108,7 +108,7 @@ struct Chunk {
         const int many = int(machine.state.size()), longest = machine.segment(), size = machine.heads->memory();
         std::vector<L> ds(record.size), dmemory(size), dhome(home.size());
         std::vector<L> dhidden(machine.hidden + machine.reads), dgiven(record.inputs + machine.reads + machine.bits);
-        const auto again = unset(machine.segments() == 1 ? 0 : machine.kept_of_segment()), lined_up = unset(machine.lined_up_size());
+        const auto again = unset(machine.segments() == 1 ? 0 : machine.kept_of_segment());
         const auto dy = unset(size_t(Machine<L>::WINDOW) * record.gradients), memories = unset(size_t(Machine<L>::STRETCH) * size);
         for (int p = 0; p < many; p++) {
             const Span& span = machine.state[p];
@@ -135,7 +135,7 @@ struct Chunk {
                 L* made = dy.get() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
                 back_a_tick(t, before, old, fresh, ds.data(), dmemory.data(), dhidden.data(), made, dgiven.data(), dhome.data());
                 if (waiting < Machine<L>::WINDOW && t > start) continue;
-                gather_weights(before, made, waiting, lined_up.get(), dweights);
+                for (const Layer<L>* layer : machine.layers) layer->template gather<Machine<L>::WINDOW>(record, before, made, waiting, dweights);
                 waiting = 0;
             }
         }
@@ -144,19 +144,6 @@ struct Chunk {
             if (arrays.dfirst[p]) scatter(span.in(ds.data(), dmemory.data()), span.lanes, arrays.dfirst[p], span.lanes, 0);
         }
         if (arrays.dhome) scatter(dhome.data(), home.size(), arrays.dhome, home.size(), 0);
-    }
-    // Gradients of weights from those of what layers made in so many ticks after the record `before`.
-    void gather_weights(const L* before, const L* dy, int ticks, L* lined_up, T* dweights) const {
-        const Record& record = machine.record;
-        line_up(dy, record.gradients, record.gradients, ticks, lined_up);
-        L* inputs = lined_up + size_t(record.gradients) * TICKS_IN_ROW;
-        L* next = inputs;
-        for (const Span& span : machine.inputs) {
-            line_up(before + span.at, record.size, span.lanes, ticks + 1, next);
-            next += size_t(span.lanes) * TICKS_IN_ROW;
-        }
-        for (size_t n = 0; n < machine.layers.size(); n++)
-            machine.layers[n]->gather(lined_up, inputs + size_t(machine.lined_up[n]) * TICKS_IN_ROW, ticks, dweights);
     }
     // The memories after so many ticks from the record `before` on, from the one that they begin with.
     void write_again(const L* before, const L* old, int many, L* memories) const {

@@ -31,7 +31,7 @@ struct Arrays {
 template <class L>
 struct Machine {
     using T = typename L::Number;
-    static constexpr int WINDOW = TICKS_IN_ROW - 1;  // ticks whose gradients wait to be gathered
+    static constexpr int WINDOW = 32;  // ticks whose gradients wait to be gathered
     // A tick changes all of a memory, so that to keep every one would take longer than to write it again: of so many ticks, one is kept.
     static constexpr int STRETCH = 4;
     const Sizes sizes;
@@ -42,8 +42,6 @@ struct Machine {
     std::deque<Layer<L>> output;
     std::vector<const Layer<L>*> layers;
     std::vector<Span> state;
-    std::vector<Span> inputs;  // of layers, some of which have the same ones
-    std::vector<int> lined_up;  // how many inputs are before each layer's
     int reads, hidden, bits, noise;
 
     Machine(const Sizes& s, const T* const* weights, bool gradients) : sizes(s), parameters(weights, gradients) {
@@ -69,7 +67,6 @@ struct Machine {
         if (s.outputs) output.emplace_back(parameters, record, int(s.outputs), hidden + reads, record.hidden);
         for (const std::deque<Layer<L>>* some : {&std::as_const(controller->layers), &std::as_const(heads->layers), &std::as_const(output)})
             for (const Layer<L>& layer : *some) layers.push_back(&layer);
-        line_up_inputs();
         record.size |= 1, record.gradients |= 1;  // an even stride would use few of a cache's sets
     }
     Span looks() const { return {heads->weights, heads->heads * heads->slots}; }  // the heads' weights
@@ -77,22 +74,6 @@ struct Machine {
     int segment() const { return int(std::min(sizes.segment, sizes.ticks)); }
     int segments() const { return int((sizes.ticks + segment() - 1) / segment()); }
     int chunks() const { return int((sizes.batch + L::rows - 1) / L::rows); }
-    void line_up_inputs() {
-        for (const Layer<L>* layer : layers) {
-            auto same = std::find_if(inputs.begin(), inputs.end(), [&](const Span& span) { return span.at == layer->x; });
-            if (same == inputs.end()) same = inputs.insert(same, {layer->x, 0});
-            same->lanes = std::max(same->lanes, layer->linear.inputs);
-        }
-        for (const Layer<L>* layer : layers) {
-            lined_up.push_back(0);
-            for (const Span* span = inputs.data(); span->at != layer->x; span++) lined_up.back() += span->lanes;
-        }
-    }
-    size_t lined_up_size() const {
-        int lanes = record.gradients;
-        for (const Span& span : inputs) lanes += span.lanes;
-        return size_t(lanes) * TICKS_IN_ROW;
-    }
     // Lanes of a state: what is at the end of a record, and memory.
     size_t state_size() const { return record.size - record.state + heads->memory(); }
     // Where the memory at the beginning of tick n's stretch is kept: behind the records of a segment, of which n counts the ticks.

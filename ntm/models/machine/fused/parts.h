@@ -53,9 +53,11 @@ struct Layer {
         dw = from.places[from.places.size() - 2], db = from.places.back();
         if (dy < 0) dy = record.gradients, record.gradients += n;
     }
-    // From gradients and inputs that are lined up, the latter from the tick before on.
-    void gather(const L* gradients, const L* inputs, int ticks, T* to) const {
-        weight_gradients(gradients + size_t(dy) * TICKS_IN_ROW, linear.outputs, inputs + !earlier, linear.inputs, ticks, to + dw, to + db);
+    // Of `ticks` ticks, at most so many, after the record `before`.
+    template <int most>
+    void gather(const Record& record, const L* before, const L* gradients, int ticks, T* to) const {
+        weight_gradients<L, most>(gradients + dy, record.gradients, linear.outputs, before + x + (earlier ? 0 : record.size), record.size,
+                                  linear.inputs, ticks, to + dw, to + db);
     }
 };
 
