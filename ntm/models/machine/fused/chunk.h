@@ -135,7 +135,7 @@ struct Chunk {
                 L* made = dy.get() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
                 back_a_tick(t, before, old, fresh, ds.data(), dmemory.data(), dhidden.data(), made, dgiven.data(), dhome.data());
                 if (waiting < Machine<L>::WINDOW && t > start) continue;
-                for (const Layer<L>* layer : machine.layers) layer->template gather<Machine<L>::WINDOW>(record, before, made, waiting, dweights);
+                for (const Layer<L>* layer : machine.layers) layer->gather(record, before, made, waiting, dweights);
                 waiting = 0;
             }
         }

@@ -53,10 +53,9 @@ struct Layer {
         dw = from.places[from.places.size() - 2], db = from.places.back();
         if (dy < 0) dy = record.gradients, record.gradients += n;
     }
-    // Of `ticks` ticks, at most so many, after the record `before`.
-    template <int most>
+    // Of `ticks` ticks after the record `before`.
     void gather(const Record& record, const L* before, const L* gradients, int ticks, T* to) const {
-        weight_gradients<L, most>(gradients + dy, record.gradients, linear.outputs, before + x + (earlier ? 0 : record.size), record.size,
+        weight_gradients(gradients + dy, record.gradients, linear.outputs, before + x + (earlier ? 0 : record.size), record.size,
                                   linear.inputs, ticks, to + dw, to + db);
     }
 };

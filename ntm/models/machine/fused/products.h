@@ -79,24 +79,20 @@ static inline __attribute__((always_inline)) void add_sums(const typename Regist
 }
 
 // dw[n k] += sum over ticks and rows of dy[n] x[k], db[n] += that of dy[n]: tick t's are at dy + t * dy_step and x + t * x_step.
-template <class L, int most>
+template <class L>
 static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks, typename L::Number* dw,
                              typename L::Number* db) {
     using T = typename L::Number;
     using V = typename L::V;
     constexpr int high = 3 * REGISTERS / 16, wide = 4;  // three of four registers for sums; the others feed them
-    constexpr int some = 2 * wide;  // inputs whose share stays in the first cache, each one's ticks in a row of its own
-    constexpr int row = most | 1;   // an even one would use few of a cache's sets
-    L share[some * row];
-    for (int jj = 0; jj < k; jj += some) {
-        for (int t = 0; t < ticks; t++)
-            for (int j = 0; j < some && jj + j < k; j++) share[j * row + t] = x[t * x_step + jj + j];
+    constexpr int some = 2 * wide;  // inputs whose share stays in the first cache
+    for (int jj = 0; jj < k; jj += some)
         for (int i = 0; i < n; i += high)
             for (int j = jj; j < jj + some && j < k; j += wide) {
                 V sums[high][wide] = {}, done[high][wide];
                 const L *a[high], *b[wide];  // at the edges the last one again, and not stored
                 for (int p = 0; p < high; p++) a[p] = dy + (i + p < n ? i + p : n - 1);
-                for (int q = 0; q < wide; q++) b[q] = share + ((j + q < k ? j + q : k - 1) - jj) * row;
+                for (int q = 0; q < wide; q++) b[q] = x + (j + q < k ? j + q : k - 1);
                 for (int t = 0; t < ticks; t++)
                     for (int u = 0; u < L::units; u++) {
                         V from[high];
@@ -104,7 +100,7 @@ static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, siz
                         for (int p = 0; p < high; p++) from[p] = a[p][t * dy_step].v[u];
 #pragma GCC unroll 4
                         for (int q = 0; q < wide; q++) {
-                            const V with = b[q][t].v[u];
+                            const V with = b[q][t * x_step].v[u];
 #pragma GCC unroll 6
                             for (int p = 0; p < high; p++) sums[p][q] += from[p] * with;
                         }
@@ -115,7 +111,6 @@ static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, siz
                     for (int q = 0; q < wide; q++) done[p][q] = sums[p][q];
                 for (int p = 0; p < high && i + p < n; p++) add_sums<T, L::wide>(done[p], dw + size_t(i + p) * k + j, k - j);
             }
-    }
     for (int i = 0; i < n; i += wide) {
         V sums[wide] = {};
         for (int p = 0; p < wide && i + p < n; p++)
