@@ -109,7 +109,7 @@ struct Chunk {
         std::vector<L> ds(record.size), dmemory(size), dhome(home.size());
         std::vector<L> dhidden(machine.hidden + machine.reads), dgiven(record.inputs + machine.reads + machine.bits);
         const auto again = unset(machine.segments() == 1 ? 0 : machine.kept_of_segment());
-        const auto dy = unset(size_t(Machine<L>::WINDOW) * record.gradients), memories = unset(size_t(Machine<L>::STRETCH) * size);
+        const auto dy = unset(size_t(Machine<L>::WINDOW) * record.gradients + Block<L>::beyond), memories = unset(size_t(Machine<L>::STRETCH) * size);
         for (int p = 0; p < many; p++) {
             const Span& span = machine.state[p];
             if (arrays.dlast[p]) gather_gradient(arrays.dlast[p], span.lanes, 0, span.in(ds.data(), dmemory.data()), span.lanes);

@@ -67,7 +67,7 @@ struct Machine {
         if (s.outputs) output.emplace_back(parameters, record, int(s.outputs), hidden + reads, record.hidden);
         for (const std::deque<Layer<L>>* some : {&std::as_const(controller->layers), &std::as_const(heads->layers), &std::as_const(output)})
             for (const Layer<L>& layer : *some) layers.push_back(&layer);
-        record.size |= 1, record.gradients |= 1;  // an even stride would use few of a cache's sets
+        record.size = (record.size + Block<L>::beyond) | 1, record.gradients |= 1;  // an even stride would use few of a cache's sets
     }
     Span looks() const { return {heads->weights, heads->heads * heads->slots}; }  // the heads' weights
     int said() const { return sizes.outputs ? int(sizes.outputs + sizes.blur) : hidden + reads; }

@@ -63,59 +63,64 @@ static inline __attribute__((always_inline)) typename Register<T, N>::type halve
     return halved<size, T, N>(a, b, std::make_index_sequence<N>());
 }
 
-// Adds to `to` the sum of each of four registers' numbers; of as many of them as there are.
-template <class T, int N>
-static inline __attribute__((always_inline)) void add_sums(const typename Register<T, N>::type* four, T* to, int many) {
-    T sums[4];
+// How many inputs and outputs gradients of weights are summed for at once: three of four registers are for sums, the others feed them.
+// Of plain numbers, the inputs fill a register.
+template <class L>
+struct Block {
+    static constexpr int high = 3 * REGISTERS / 16, wide = L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : 4;
+    static constexpr int beyond = high > wide ? high : wide;  // lanes behind those of a layer that are read, too, and not used
+};
+
+// Adds to `to` the sum of each register's numbers; of as many registers as there are.
+template <class L>
+static inline __attribute__((always_inline)) void add_sums(const typename L::V* of, typename L::Number* to, int many) {
+    using T = typename L::Number;
+    constexpr int wide = Block<L>::wide, N = L::wide;
+    T sums[wide];
     if constexpr (N == 1) {
-        std::memcpy(sums, four, sizeof sums);
+        std::memcpy(sums, of, sizeof sums);
     } else {
-        auto all = halved<N / 2, T, N>(halved<N, T, N>(four[0], four[1]), halved<N, T, N>(four[2], four[3]));
+        auto all = halved<N / 2, T, N>(halved<N, T, N>(of[0], of[1]), halved<N, T, N>(of[2], of[3]));
         if constexpr (N >= 8) all = halved<N / 4, T, N>(all, all);
         if constexpr (N >= 16) all = halved<N / 8, T, N>(all, all);
         std::memcpy(sums, &all, sizeof sums);
     }
-    for (int i = 0; i < 4 && i < many; i++) to[i] += sums[i];
+    for (int i = 0; i < wide && i < many; i++) to[i] += sums[i];
 }
 
 // dw[n k] += sum over ticks and rows of dy[n] x[k], db[n] += that of dy[n]: tick t's are at dy + t * dy_step and x + t * x_step.
 template <class L>
 static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks, typename L::Number* dw,
                              typename L::Number* db) {
-    using T = typename L::Number;
     using V = typename L::V;
-    constexpr int high = 3 * REGISTERS / 16, wide = 4;  // three of four registers for sums; the others feed them
-    constexpr int some = 2 * wide;  // inputs whose share stays in the first cache
+    constexpr int high = Block<L>::high, wide = Block<L>::wide, some = 2 * wide;  // inputs whose share stays in the first cache
     for (int jj = 0; jj < k; jj += some)
         for (int i = 0; i < n; i += high)
             for (int j = jj; j < jj + some && j < k; j += wide) {
                 V sums[high][wide] = {}, done[high][wide];
-                const L *a[high], *b[wide];  // at the edges the last one again, and not stored
-                for (int p = 0; p < high; p++) a[p] = dy + (i + p < n ? i + p : n - 1);
-                for (int q = 0; q < wide; q++) b[q] = x + (j + q < k ? j + q : k - 1);
-                for (int t = 0; t < ticks; t++)
+                const L *a = dy + i, *b = x + j;
+                for (int t = 0; t < ticks; t++, a += dy_step, b += x_step)
                     for (int u = 0; u < L::units; u++) {
-                        V from[high];
+                        V from[wide];
+#pragma GCC unroll 16
+                        for (int q = 0; q < wide; q++) from[q] = b[q].v[u];
 #pragma GCC unroll 6
-                        for (int p = 0; p < high; p++) from[p] = a[p][t * dy_step].v[u];
-#pragma GCC unroll 4
-                        for (int q = 0; q < wide; q++) {
-                            const V with = b[q][t * x_step].v[u];
-#pragma GCC unroll 6
-                            for (int p = 0; p < high; p++) sums[p][q] += from[p] * with;
-                        }
+                        for (int p = 0; p < high; p++)
+#pragma GCC unroll 16
+                            for (int q = 0; q < wide; q++) sums[p][q] += a[p].v[u] * from[q];
                     }
 #pragma GCC unroll 6
                 for (int p = 0; p < high; p++)
-#pragma GCC unroll 4
+#pragma GCC unroll 16
                     for (int q = 0; q < wide; q++) done[p][q] = sums[p][q];
-                for (int p = 0; p < high && i + p < n; p++) add_sums<T, L::wide>(done[p], dw + size_t(i + p) * k + j, k - j);
+                for (int p = 0; p < high && i + p < n; p++) add_sums<L>(done[p], dw + size_t(i + p) * k + j, k - j);
             }
     for (int i = 0; i < n; i += wide) {
         V sums[wide] = {};
-        for (int p = 0; p < wide && i + p < n; p++)
-            for (int t = 0; t < ticks; t++)
-                for (int u = 0; u < L::units; u++) sums[p] += dy[t * dy_step + i + p].v[u];
-        add_sums<T, L::wide>(sums, db + i, n - i);
+        for (int t = 0; t < ticks; t++)
+            for (int u = 0; u < L::units; u++)
+#pragma GCC unroll 16
+                for (int p = 0; p < wide; p++) sums[p] += dy[t * dy_step + i + p].v[u];
+        add_sums<L>(sums, db + i, n - i);
     }
 }
