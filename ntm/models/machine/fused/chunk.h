@@ -130,7 +130,7 @@ struct Chunk {
             for (int64_t t = end - 1; t >= start; t--) {
                 const int n = int(t - start), within = n % Machine<L>::STRETCH;
                 const L *before = records + n * size_t(record.size), *begun = records + machine.stretch(n);
-                if (t == end - 1 || within == Machine<L>::STRETCH - 1) write_again(before - within * size_t(record.size), begun, within + 1, memories.get());
+                if (t == end - 1 || within == Machine<L>::STRETCH - 1) write_again(before - within * size_t(record.size), begun, within + machine.heads->both, memories.get());
                 const L *fresh = memories.get() + within * size_t(size), *old = within ? fresh - size : begun;
                 L* made = dy.get() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
                 back_a_tick(t, before, old, fresh, ds.data(), dmemory.data(), dhidden.data(), made, dgiven.data(), dhome.data());

@@ -8,11 +8,12 @@ struct Heads : Part<L> {
     const Move<L> move;
     const int slots, width, heads, channels;  // `width` of one tape, `channels` of all of them
     const int noise;                          // lanes of it that a tick takes
+    const bool both;                          // whether a way back needs the memory after its tick, too
     int scratch = 0;                          // lanes that a tick and its way back need beside the records
     int weights = 0;                          // where they are
 
-    Heads(const Record& r, int slots, int width, int moves, int heads, int tapes, int noise)
-        : record(r), move{slots, moves}, slots(slots), width(width), heads(heads), channels(tapes * width), noise(noise) {}
+    Heads(const Record& r, int slots, int width, int moves, int heads, int tapes, int noise, bool both)
+        : record(r), move{slots, moves}, slots(slots), width(width), heads(heads), channels(tapes * width), noise(noise), both(both) {}
     // After the controller's state.
     virtual void place(Record& r) { weights = r.take(heads * slots); }
     int memory() const { return slots * channels; }

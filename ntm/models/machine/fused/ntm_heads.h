@@ -15,7 +15,7 @@ struct NTMHeads : Heads<L> {
     int of_head, of_asked;  // lanes of each head: raw parameters; gate, strength, sharpening, root, key of length one, shift
 
     NTMHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int readers, int writers, int controller)
-        : Base(r, slots, width, moves, readers + writers, 1, 0), moves(moves), readers(readers), writers(writers) {
+        : Base(r, slots, width, moves, readers + writers, 1, 0, false), moves(moves), readers(readers), writers(writers) {
         of_head = 3 + width + moves, of_asked = 4 + width + moves;
         this->scratch = 3 * heads * slots + 2 * slots + heads * of_asked + (2 * writers + readers + 1) * width + writers;
         raw = r.take(heads * of_head + 2 * writers * width);

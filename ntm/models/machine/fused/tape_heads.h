@@ -15,7 +15,7 @@ struct TapeHeads : Heads<L> {
 
     TapeHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int heads, bool separate, std::vector<int> window,
               std::vector<int> control, int controller, T rounding)
-        : Base(r, slots, width, moves, heads, separate ? heads : 1, 2 * heads * width), moves(moves), tapes(separate ? heads : 1),
+        : Base(r, slots, width, moves, heads, separate ? heads : 1, 2 * heads * width, true), moves(moves), tapes(separate ? heads : 1),
           window(window), control(control), rounding(rounding) {
         of_head = 2 + moves, of_written = heads * of_head;
         this->scratch = heads * slots + 2 * slots + heads * (of_head + 2 * width) + heads + int(control.size());
