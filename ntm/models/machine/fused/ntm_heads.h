@@ -138,15 +138,19 @@ struct NTMHeads : Heads<L> {
     void uncompare(const L* norm, const L* like, const L* key, const L* old, const L* dlike, L* dold, L* dkey) const {
         in_blocks<L>(width, [&](int m, auto size) {
             L sums[some][size] = {};
-            for (int n = 0; n < slots; n++)
-                for (int h = 0; h < some; h++) {
-                    const L along = dlike[h * slots + n] * norm[n], across = along * like[h * slots + n] * norm[n];
-                    for (int i = 0; i < size; i++) {
-                        const int at = n * width + m + i;
-                        dold[at] += along * key[h * of_asked + m + i] - across * old[at];
-                        sums[h][i] += along * old[at];
+            for (int n = 0; n < slots; n++) {
+                L along[some], across[some];
+                for (int h = 0; h < some; h++) along[h] = dlike[h * slots + n] * norm[n], across[h] = along[h] * like[h * slots + n] * norm[n];
+                for (int i = 0; i < size; i++) {
+                    const L value = old[n * width + m + i];
+                    L d = dold[n * width + m + i];
+                    for (int h = 0; h < some; h++) {
+                        d += along[h] * key[h * of_asked + m + i] - across[h] * value;
+                        sums[h][i] += along[h] * value;
                     }
+                    dold[n * width + m + i] = d;
                 }
+            }
             for (int h = 0; h < some; h++)
                 for (int i = 0; i < size; i++) dkey[h * of_asked + m + i] += sums[h][i];
         });

@@ -17,18 +17,24 @@ class Linear {
             for (int j = 0; j < k; j++) packed[size_t(i / block * k + j) * block + i % block] = w[size_t(i) * by_n + size_t(j) * by_k];
     }
 
+    // The products of `some` rows of a block.
+    template <int some, bool add>
+    static void multiply_block(const T* w, int n, int k, const T* bias, const L* x, L* y) {
+        L sums[some];
+        for (int i = 0; i < some; i++) sums[i] = L(bias && i < n ? bias[i] : T(0));
+        for (int j = 0; j < k; j++, w += block) {
+            const L from = x[j];
+            for (int i = 0; i < some; i++) sums[i] += w[i] * from;
+        }
+        for (int i = 0; i < some && i < n; i++) y[i] = add ? y[i] + sums[i] : sums[i];
+    }
     template <bool add>
     static void multiply(const std::vector<T>& packed, int n, int k, const T* bias, const L* x, L* y) {
+        constexpr int third = block / 3;  // the last block may need fewer of its rows
         for (int first = 0; first < n; first += block) {
-            const T* w = packed.data() + size_t(first) * k;
-            L sums[block];
-            for (int i = 0; i < block; i++) sums[i] = L(bias && first + i < n ? bias[first + i] : T(0));
-            for (int j = 0; j < k; j++, w += block) {
-                const L from = x[j];
-                for (int i = 0; i < block; i++) sums[i] += w[i] * from;
-            }
-            const int some = n - first < block ? n - first : block;
-            for (int i = 0; i < some; i++) y[first + i] = add ? y[first + i] + sums[i] : sums[i];
+            const int left = n - first;
+            const auto multiplied = left <= third ? multiply_block<third, add> : left <= 2 * third ? multiply_block<2 * third, add> : multiply_block<block, add>;
+            multiplied(packed.data() + size_t(first) * k, left, k, bias ? bias + first : nullptr, x, y + first);
         }
     }
 
