@@ -7,6 +7,7 @@
 template <class L>
 struct Chunk {
     using T = typename L::Number;
+    static constexpr size_t NEAR = 64;  // lanes that stay in the first cache until all rows had their turn
     const Machine<L>& machine;
     const Arrays<T>& arrays;
     int64_t rows, ticks, row[L::rows];
@@ -25,10 +26,11 @@ struct Chunk {
     // Lanes that are set before they are read: to clear what is large takes as long as to use it.
     static std::unique_ptr<L[]> unset(size_t lanes) { return std::unique_ptr<L[]>(new L[lanes]); }
     void gather(const T* from, size_t size, size_t offset, L* to, size_t lanes) const {
-        for (int r = 0; r < L::rows; r++) {
-            const T* numbers = from + row[r] * size + offset;
-            for (size_t i = 0; i < lanes; i++) to[i].numbers()[r] = numbers[i];
-        }
+        for (size_t first = 0; first < lanes; first += NEAR)
+            for (int r = 0; r < L::rows; r++) {
+                const T* numbers = from + row[r] * size + offset;
+                for (size_t i = first; i < first + NEAR && i < lanes; i++) to[i].numbers()[r] = numbers[i];
+            }
     }
     void gather_gradient(const T* from, size_t size, size_t offset, L* to, size_t lanes) const {
         for (size_t i = 0; i < lanes; i++) to[i] = L(0);
@@ -36,8 +38,9 @@ struct Chunk {
             for (size_t i = 0; i < lanes; i++) to[i].numbers()[r] = from[row[r] * size + offset + i];
     }
     void scatter(const L* from, size_t lanes, T* to, size_t size, size_t offset) const {
-        for (int r = 0; r < rows; r++)
-            for (size_t i = 0; i < lanes; i++) to[row[r] * size + offset + i] = from[i].numbers()[r];
+        for (size_t first = 0; first < lanes; first += NEAR)
+            for (int r = 0; r < rows; r++)
+                for (size_t i = first; i < first + NEAR && i < lanes; i++) to[row[r] * size + offset + i] = from[i].numbers()[r];
     }
     // Zeros at the ticks that are not run, of numbers [B T size].
     void silence(T* to, size_t size) const {
