@@ -74,7 +74,7 @@ struct Chunk {
         }
         scatter(said, machine.said(), arrays.said, machine.sizes.ticks * machine.said(), t * machine.said());
     }
-    // The same of a segment's tick n into its records, and what else is kept of it.
+    // A tick, the n-th of a segment, into the segment's records, and what else is kept of it.
     void tick_and_keep(int64_t t, int64_t n, L* records, L* memory) {
         if (n % Machine<L>::STRETCH == 0) copy(memory, records + machine.stretch(n), machine.heads->memory());
         L* before = records + n * machine.record.size;
@@ -112,7 +112,8 @@ struct Chunk {
         std::vector<L> ds(record.size), dmemory(size), dhome(home.size());
         std::vector<L> dhidden(machine.hidden + machine.reads), dgiven(record.inputs + machine.reads + machine.bits);
         const auto again = unset(machine.segments() == 1 ? 0 : machine.kept_of_segment());
-        const auto dy = unset(size_t(Machine<L>::WINDOW) * record.gradients + Block<L>::beyond), memories = unset(size_t(Machine<L>::STRETCH) * size);
+        const auto dy = unset(size_t(Machine<L>::WINDOW) * record.gradients + Block<L>::beyond);
+        const auto memories = unset(size_t(Machine<L>::STRETCH) * size);  // after each tick of a stretch
         for (int p = 0; p < many; p++) {
             const Span& span = machine.state[p];
             if (arrays.dlast[p]) gather_gradient(arrays.dlast[p], span.lanes, 0, span.in(ds.data(), dmemory.data()), span.lanes);
@@ -133,7 +134,8 @@ struct Chunk {
             for (int64_t t = end - 1; t >= start; t--) {
                 const int n = int(t - start), within = n % Machine<L>::STRETCH;
                 const L *before = records + n * size_t(record.size), *begun = records + machine.stretch(n);
-                if (t == end - 1 || within == Machine<L>::STRETCH - 1) write_again(before - within * size_t(record.size), begun, within + machine.heads->both, memories.get());
+                if (t == end - 1 || within == Machine<L>::STRETCH - 1)
+                    write_again(before - within * size_t(record.size), begun, within + machine.heads->both, memories.get());
                 const L *fresh = memories.get() + within * size_t(size), *old = within ? fresh - size : begun;
                 L* made = dy.get() + (Machine<L>::WINDOW - ++waiting) * size_t(record.gradients);
                 back_a_tick(t, before, old, fresh, ds.data(), dmemory.data(), dhidden.data(), made, dgiven.data(), dhome.data());
@@ -155,7 +157,8 @@ struct Chunk {
             old = memories, memories += machine.heads->memory();
         }
     }
-    void back_a_tick(int64_t t, const L* before, const L* old, const L* fresh, L* ds, L* dmemory, L* dhidden, L* dy, L* dgiven, L* dhome) {
+    void back_a_tick(int64_t t, const L* before, const L* old, const L* fresh, L* ds, L* dmemory, L* dhidden, L* dy, L* dgiven,
+                     L* dhome) {
         const Record& record = machine.record;
         const L* after = before + record.size;
         const int reads = machine.reads, inputs = record.inputs, said = machine.said();

@@ -32,7 +32,7 @@ template <class L>
 struct Machine {
     using T = typename L::Number;
     static constexpr int WINDOW = 32;  // ticks whose gradients wait to be gathered
-    // A tick changes all of a memory, so that to keep every one would take longer than to write it again: of so many ticks, one is kept.
+    // Ticks of whose memories the first one is kept: to keep every one takes longer than to write it again, for it is large and new.
     static constexpr int STRETCH = 4;
     const Sizes sizes;
     Record record;

@@ -59,15 +59,15 @@ struct NTMHeads : Heads<L> {
     void write(const L*, const L* after, const L* old, L* fresh) const override {
         one() ? write<true>(after, old, fresh) : write<false>(after, old, fresh);
     }
-    void back(const L* before, const L* after, const L* old, const L* fresh, const L*, L* ds, L* dmemory, L* dhidden, L* dy, L*, L*,
+    void back(const L* before, const L* after, const L* old, const L*, const L*, L* ds, L* dmemory, L* dhidden, L* dy, L*, L*,
               L* scratch) const override {
         L *dweights = scratch, *dfocus = dweights + heads * slots, *dalike = dfocus + heads * slots, *dasked = dalike + heads * slots;
         L *dwritten = dasked + heads * of_asked, *rest = dwritten + 2 * writers * width;
         copy(ds + weights, dweights, heads * slots);
         clear(dfocus, heads * slots);
         clear(dasked, heads * of_asked + 2 * writers * width);
-        one() ? unwrite_and_unread<true>(after, old, fresh, ds + record.reads, dmemory, dweights, dwritten, rest)
-              : unwrite_and_unread<false>(after, old, fresh, ds + record.reads, dmemory, dweights, dwritten, rest);
+        one() ? unwrite_and_unread<true>(after, old, ds + record.reads, dmemory, dweights, dwritten, rest)
+              : unwrite_and_unread<false>(after, old, ds + record.reads, dmemory, dweights, dwritten, rest);
         for (int h = 0; h < heads; h++) {
             const L *a = after + asked + h * of_asked, *content = after + focus + h * slots, *like = after + alike + h * slots;
             L *da = dasked + h * of_asked, *dlike = dalike + h * slots;
@@ -195,7 +195,7 @@ struct NTMHeads : Heads<L> {
     }
     // Turns `d`, the gradient of the memory after, into that of the one before; adds to dweights and dwritten.
     template <bool one>
-    void unwrite_and_unread(const L* after, const L* old, const L* fresh, const L* dreads, L* d, L* dweights, L* dwritten, L* held) const {
+    void unwrite_and_unread(const L* after, const L* old, const L* dreads, L* d, L* dweights, L* dwritten, L* held) const {
         const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
         const L *w = after + weights, *written = after + asked + heads * of_asked;
         L *dlook = held + writers, *dpoint = dlook + slots;  // of the weights of one head each

@@ -4,7 +4,8 @@
 
 #include "products.h"
 
-// Where things are in a tick's record, counted in lanes. What the tick hands to the next one, its state, is at the end.
+// Where things are in a tick's record, counted in lanes. What the tick hands to the next one, its state, is at the end,
+// but for memory, which is kept apart.
 struct Record {
     int size = 0, gradients = 0;  // of a record, and of what the layers' outputs have as gradients
     int given = 0;                // the controller's inputs: x, then what was read a tick before

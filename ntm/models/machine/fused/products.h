@@ -33,7 +33,9 @@ class Linear {
         constexpr int third = block / 3;  // the last block may need fewer of its rows
         for (int first = 0; first < n; first += block) {
             const int left = n - first;
-            const auto multiplied = left <= third ? multiply_block<third, add> : left <= 2 * third ? multiply_block<2 * third, add> : multiply_block<block, add>;
+            const auto multiplied = left <= third       ? multiply_block<third, add>
+                                    : left <= 2 * third ? multiply_block<2 * third, add>
+                                                        : multiply_block<block, add>;
             multiplied(packed.data() + size_t(first) * k, left, k, bias ? bias + first : nullptr, x, y + first);
         }
     }
@@ -56,17 +58,12 @@ class Linear {
 };
 
 // Blocks of `size` numbers, those of `a` and then those of `b`, each halved by adding its one half to the other.
-template <int size, class T, int N, size_t... i>
-static inline __attribute__((always_inline)) typename Register<T, N>::type halved(typename Register<T, N>::type a, typename Register<T, N>::type b,
-                                                                                 std::index_sequence<i...>) {
-    constexpr int half = size / 2;
-    const typename Register<T, N>::type low = {(i < N / 2 ? a : b)[i / half * size % N + i % half]...};
-    const typename Register<T, N>::type high = {(i < N / 2 ? a : b)[i / half * size % N + i % half + half]...};
+template <int size, class L, size_t... i>
+static inline __attribute__((always_inline)) typename L::V halved(typename L::V a, typename L::V b, std::index_sequence<i...>) {
+    constexpr int half = size / 2, N = L::wide;
+    const typename L::V low = {(i < N / 2 ? a : b)[i / half * size % N + i % half]...};
+    const typename L::V high = {(i < N / 2 ? a : b)[i / half * size % N + i % half + half]...};
     return low + high;
-}
-template <int size, class T, int N>
-static inline __attribute__((always_inline)) typename Register<T, N>::type halved(typename Register<T, N>::type a, typename Register<T, N>::type b) {
-    return halved<size, T, N>(a, b, std::make_index_sequence<N>());
 }
 
 // How many inputs and outputs gradients of weights are summed for at once: three of four registers are for sums, the others feed them.
@@ -80,15 +77,15 @@ struct Block {
 // Adds to `to` the sum of each register's numbers; of as many registers as there are.
 template <class L>
 static inline __attribute__((always_inline)) void add_sums(const typename L::V* of, typename L::Number* to, int many) {
-    using T = typename L::Number;
     constexpr int wide = Block<L>::wide, N = L::wide;
-    T sums[wide];
+    typename L::Number sums[wide];
     if constexpr (N == 1) {
         std::memcpy(sums, of, sizeof sums);
     } else {
-        auto all = halved<N / 2, T, N>(halved<N, T, N>(of[0], of[1]), halved<N, T, N>(of[2], of[3]));
-        if constexpr (N >= 8) all = halved<N / 4, T, N>(all, all);
-        if constexpr (N >= 16) all = halved<N / 8, T, N>(all, all);
+        constexpr auto each = std::make_index_sequence<N>();
+        typename L::V all = halved<N / 2, L>(halved<N, L>(of[0], of[1], each), halved<N, L>(of[2], of[3], each), each);
+        if constexpr (N >= 8) all = halved<N / 4, L>(all, all, each);
+        if constexpr (N >= 16) all = halved<N / 8, L>(all, all, each);
         std::memcpy(sums, &all, sizeof sums);
     }
     for (int i = 0; i < wide && i < many; i++) to[i] += sums[i];
@@ -103,7 +100,7 @@ static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, siz
     for (int jj = 0; jj < k; jj += some)
         for (int i = 0; i < n; i += high)
             for (int j = jj; j < jj + some && j < k; j += wide) {
-                V sums[high][wide] = {}, done[high][wide];
+                V sums[high][wide] = {}, done[high][wide];  // the latter in memory: what is looked at number by number leaves its register
                 const L *a = dy + i, *b = x + j;
                 for (int t = 0; t < ticks; t++, a += dy_step, b += x_step)
                     for (int u = 0; u < L::units; u++) {
