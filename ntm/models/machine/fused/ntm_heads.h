@@ -140,7 +140,10 @@ struct NTMHeads : Heads<L> {
             L sums[some][size] = {};
             for (int n = 0; n < slots; n++) {
                 L along[some], across[some];
-                for (int h = 0; h < some; h++) along[h] = dlike[h * slots + n] * norm[n], across[h] = along[h] * like[h * slots + n] * norm[n];
+                for (int h = 0; h < some; h++) {
+                    along[h] = dlike[h * slots + n] * norm[n];
+                    across[h] = along[h] * like[h * slots + n] * norm[n];
+                }
                 for (int i = 0; i < size; i++) {
                     const L value = old[n * width + m + i];
                     L d = dold[n * width + m + i];
@@ -157,8 +160,7 @@ struct NTMHeads : Heads<L> {
     }
     bool one() const { return readers == 1 && writers == 1; }
 
-    // Every writing head erases, then every one adds (memory.py); a slot is read as soon as it is written. `one`: one head of each,
-    // which the compiler then knows.
+    // Every writing head erases, then every one adds (memory.py). `one`: one head of each kind, which the compiler then knows.
     template <bool one>
     L changed(L value, const L* w, const L* written, int n, int m) const {
         const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
@@ -172,6 +174,7 @@ struct NTMHeads : Heads<L> {
         for (int n = 0; n < slots; n++)
             for (int m = 0; m < width; m++) *fresh++ = changed<one>(*old++, w, written, n, m);
     }
+    // A slot is read as soon as it is written.
     template <bool one>
     void write_and_read(L* memory, L* after) const {
         const int readers = one ? 1 : this->readers;
