@@ -4,7 +4,8 @@
 
 #include "products.h"
 
-// Where things are in a tick's record, counted in lanes. What the tick hands to the next one, its state, is at the end.
+// Where things are in a tick's record, counted in lanes. What the tick hands to the next one, its state, is at the end,
+// but for memory, which is kept apart.
 struct Record {
     int size = 0, gradients = 0;  // of a record, and of what the layers' outputs have as gradients
     int given = 0;                // the controller's inputs: x, then what was read a tick before
@@ -53,11 +54,10 @@ struct Layer {
         dw = from.places[from.places.size() - 2], db = from.places.back();
         if (dy < 0) dy = record.gradients, record.gradients += n;
     }
-    size_t scratch(int ticks) const { return size_t(linear.outputs + linear.inputs) * (ticks | 1); }
-    // Of `ticks` ticks whose first record is at `first`, the one before it a record earlier.
-    void gather(const Record& record, const L* first, const L* gradients, int ticks, T* to, L* scratch) const {
-        weight_gradients(gradients + dy, record.gradients, linear.outputs, first + x - (earlier ? record.size : 0), record.size,
-                         linear.inputs, ticks, to + dw, to + db, scratch);
+    // Of `ticks` ticks after the record `before`.
+    void gather(const Record& record, const L* before, const L* gradients, int ticks, T* to) const {
+        weight_gradients(gradients + dy, record.gradients, linear.outputs, before + x + (earlier ? 0 : record.size), record.size,
+                                  linear.inputs, ticks, to + dw, to + db);
     }
 };
 
@@ -69,9 +69,15 @@ struct Part {
     virtual ~Part() = default;
 };
 
-// A part of a state: so many lanes from `at` on.
+// A part of a state: so many lanes from `at` on in a record; `apart`: not in it, which only memory is.
 struct Span {
+    static constexpr int apart = -1;
     int at, lanes;
+
+    template <class L>
+    L* in(L* record, L* memory) const {
+        return at == apart ? memory : record + at;
+    }
 };
 
 template <class L>
@@ -91,6 +97,13 @@ template <class L>
 static inline L to_bits(L value, typename L::Number rounding) {
     using T = typename L::Number;
     return value + L(rounding) * (where_at_most(value, T(0.5), L(T(0)), L(T(1))) - value);
+}
+// f(at, size) for as many as there are in blocks whose sums stay in registers, `size` a constant, so that a block's loops are none. Of
+// plain numbers the compiler fills registers itself.
+template <class L, int most = (L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : REGISTERS / 8 / L::units), class F>
+static inline __attribute__((always_inline)) void in_blocks(int many, F f, int at = 0) {
+    for (; at + most <= many; at += most) f(at, std::integral_constant<int, most>());
+    if constexpr (most > 1) in_blocks<L, most / 2>(many, f, at);
 }
 template <class L>
 static inline void clear(L* at, int lanes) {

@@ -1,5 +1,6 @@
 // Products of weights [n k] and lanes, and the weights' gradients: every number that a tick multiplies goes through here.
 #pragma once
+#include <utility>
 #include <vector>
 
 #include "lanes.h"
@@ -16,18 +17,26 @@ class Linear {
             for (int j = 0; j < k; j++) packed[size_t(i / block * k + j) * block + i % block] = w[size_t(i) * by_n + size_t(j) * by_k];
     }
 
+    // The products of `some` rows of a block.
+    template <int some, bool add>
+    static void multiply_block(const T* w, int n, int k, const T* bias, const L* x, L* y) {
+        L sums[some];
+        for (int i = 0; i < some; i++) sums[i] = L(bias && i < n ? bias[i] : T(0));
+        for (int j = 0; j < k; j++, w += block) {
+            const L from = x[j];
+            for (int i = 0; i < some; i++) sums[i] += w[i] * from;
+        }
+        for (int i = 0; i < some && i < n; i++) y[i] = add ? y[i] + sums[i] : sums[i];
+    }
     template <bool add>
     static void multiply(const std::vector<T>& packed, int n, int k, const T* bias, const L* x, L* y) {
+        constexpr int third = block / 3;  // the last block may need fewer of its rows
         for (int first = 0; first < n; first += block) {
-            const T* w = packed.data() + size_t(first) * k;
-            L sums[block];
-            for (int i = 0; i < block; i++) sums[i] = L(bias && first + i < n ? bias[first + i] : T(0));
-            for (int j = 0; j < k; j++, w += block) {
-                const L from = x[j];
-                for (int i = 0; i < block; i++) sums[i] += w[i] * from;
-            }
-            const int some = n - first < block ? n - first : block;
-            for (int i = 0; i < some; i++) y[first + i] = add ? y[first + i] + sums[i] : sums[i];
+            const int left = n - first;
+            const auto multiplied = left <= third       ? multiply_block<third, add>
+                                    : left <= 2 * third ? multiply_block<2 * third, add>
+                                                        : multiply_block<block, add>;
+            multiplied(packed.data() + size_t(first) * k, left, k, bias ? bias + first : nullptr, x, y + first);
         }
     }
 
@@ -48,64 +57,73 @@ class Linear {
     void back_and_add(const L* dy, L* dx) const { multiply<true>(back, inputs, outputs, nullptr, dy, dx); }
 };
 
-// One half is added to the other until one number is left.
-template <class T, int N>
-static inline __attribute__((always_inline)) T sum_of(typename Register<T, N>::type v) {
-    if constexpr (N == 1) {
-        return v;
-    } else {
-        typename Register<T, N / 2>::type halves[2];
-        std::memcpy(halves, &v, sizeof v);
-        return sum_of<T, N / 2>(halves[0] + halves[1]);
-    }
+// Blocks of `size` numbers, those of `a` and then those of `b`, each halved by adding its one half to the other.
+template <int size, class L, size_t... i>
+static inline __attribute__((always_inline)) typename L::V halved(typename L::V a, typename L::V b, std::index_sequence<i...>) {
+    constexpr int half = size / 2, N = L::wide;
+    const typename L::V low = {(i < N / 2 ? a : b)[i / half * size % N + i % half]...};
+    const typename L::V high = {(i < N / 2 ? a : b)[i / half * size % N + i % half + half]...};
+    return low + high;
 }
 
-// `many` lanes of some ticks, each one's ticks in a row of its own.
+// How many inputs and outputs gradients of weights are summed for at once: three of four registers are for sums, the others feed them.
+// Of plain numbers, the inputs fill a register.
 template <class L>
-static inline void line_up(const L* from, size_t step, int many, int ticks, L* to, size_t row) {
-    for (int t = 0; t < ticks; t++, from += step, to++)
-        for (int i = 0; i < many; i++) to[i * row] = from[i];
+struct Block {
+    static constexpr int high = 3 * REGISTERS / 16, wide = L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : 4;
+    static constexpr int beyond = high > wide ? high : wide;  // lanes behind those of a layer that are read, too, and not used
+};
+
+// Adds to `to` the sum of each register's numbers; of as many registers as there are.
+template <class L>
+static inline __attribute__((always_inline)) void add_sums(const typename L::V* of, typename L::Number* to, int many) {
+    constexpr int wide = Block<L>::wide, N = L::wide;
+    typename L::Number sums[wide];
+    if constexpr (N == 1) {
+        std::memcpy(sums, of, sizeof sums);
+    } else {
+        constexpr auto each = std::make_index_sequence<N>();
+        typename L::V all = halved<N / 2, L>(halved<N, L>(of[0], of[1], each), halved<N, L>(of[2], of[3], each), each);
+        if constexpr (N >= 8) all = halved<N / 4, L>(all, all, each);
+        if constexpr (N >= 16) all = halved<N / 8, L>(all, all, each);
+        std::memcpy(sums, &all, sizeof sums);
+    }
+    for (int i = 0; i < wide && i < many; i++) to[i] += sums[i];
 }
 
 // dw[n k] += sum over ticks and rows of dy[n] x[k], db[n] += that of dy[n]: tick t's are at dy + t * dy_step and x + t * x_step.
-// `scratch` has n + k times `ticks | 1` lanes.
 template <class L>
-static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks,
-                             typename L::Number* dw, typename L::Number* db, L* scratch) {
-    using T = typename L::Number;
+static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, size_t x_step, int k, int ticks, typename L::Number* dw,
+                             typename L::Number* db) {
     using V = typename L::V;
-    constexpr int high = 3 * REGISTERS / 16, wide = 4;  // three of four registers for sums; the others feed them
-    constexpr int some = 2 * wide;  // inputs whose share stays in the first cache
-    const size_t row = ticks | 1;  // an even one would use few of a cache's sets
-    L *left = scratch, *right = scratch + n * row;
-    line_up(dy, dy_step, n, ticks, left, row);
-    line_up(x, x_step, k, ticks, right, row);
+    constexpr int high = Block<L>::high, wide = Block<L>::wide, some = 2 * wide;  // inputs whose share stays in the first cache
     for (int jj = 0; jj < k; jj += some)
         for (int i = 0; i < n; i += high)
             for (int j = jj; j < jj + some && j < k; j += wide) {
-                V sums[high][wide] = {};
-                const L *a[high], *b[wide];  // at the edges the last one again, and not stored
-                for (int p = 0; p < high; p++) a[p] = left + (i + p < n ? i + p : n - 1) * row;
-                for (int q = 0; q < wide; q++) b[q] = right + (j + q < k ? j + q : k - 1) * row;
-                for (int t = 0; t < ticks; t++)
+                V sums[high][wide] = {}, done[high][wide];  // the latter in memory: what is looked at number by number leaves its register
+                const L *a = dy + i, *b = x + j;
+                for (int t = 0; t < ticks; t++, a += dy_step, b += x_step)
                     for (int u = 0; u < L::units; u++) {
-                        V from[high];
+                        V from[wide];
+#pragma GCC unroll 16
+                        for (int q = 0; q < wide; q++) from[q] = b[q].v[u];
 #pragma GCC unroll 6
-                        for (int p = 0; p < high; p++) from[p] = a[p][t].v[u];
-#pragma GCC unroll 4
-                        for (int q = 0; q < wide; q++) {
-                            const V with = b[q][t].v[u];
-#pragma GCC unroll 6
-                            for (int p = 0; p < high; p++) sums[p][q] += from[p] * with;
-                        }
+                        for (int p = 0; p < high; p++)
+#pragma GCC unroll 16
+                            for (int q = 0; q < wide; q++) sums[p][q] += a[p].v[u] * from[q];
                     }
-                for (int p = 0; p < high && i + p < n; p++)
-                    for (int q = 0; q < wide && j + q < k; q++) dw[size_t(i + p) * k + j + q] += sum_of<T, L::wide>(sums[p][q]);
+#pragma GCC unroll 6
+                for (int p = 0; p < high; p++)
+#pragma GCC unroll 16
+                    for (int q = 0; q < wide; q++) done[p][q] = sums[p][q];
+                for (int p = 0; p < high && i + p < n; p++) add_sums<L>(done[p], dw + size_t(i + p) * k + j, k - j);
             }
-    for (int i = 0; i < n; i++) {
-        V sum = {};
+    for (int i = 0; i < n; i += wide) {
+        V sums[wide] = {};
         for (int t = 0; t < ticks; t++)
-            for (int u = 0; u < L::units; u++) sum += left[i * row + t].v[u];
-        db[i] += sum_of<T, L::wide>(sum);
+            for (int u = 0; u < L::units; u++)
+#pragma GCC unroll 16
+                for (int p = 0; p < wide; p++) sums[p] += dy[t * dy_step + i + p].v[u];
+        add_sums<L>(sums, db + i, n - i);
     }
 }

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "machine.h"
+#include "chunk.h"
 #include "threads.h"
 
 // Much memory that is new costs more than what is done with it where it comes in small pages.

@@ -6,7 +6,7 @@ template <class L>
 struct TapeHeads : Heads<L> {
     using T = typename L::Number;
     using Base = Heads<L>;
-    using Base::channels, Base::heads, Base::memory, Base::move, Base::record, Base::slots, Base::weights, Base::width;
+    using Base::channels, Base::heads, Base::move, Base::record, Base::slots, Base::weights, Base::width;
     const int moves, tapes;
     const std::vector<int> window, control;  // offsets of the slots seen; input channels that move the heads, none: what the controller says
     const T rounding;
@@ -15,7 +15,7 @@ struct TapeHeads : Heads<L> {
 
     TapeHeads(Record& r, Parameters<T>& from, int slots, int width, int moves, int heads, bool separate, std::vector<int> window,
               std::vector<int> control, int controller, T rounding)
-        : Base(r, slots, width, moves, heads, separate ? heads : 1, 2 * heads * width), moves(moves), tapes(separate ? heads : 1),
+        : Base(r, slots, width, moves, heads, separate ? heads : 1, 2 * heads * width, true), moves(moves), tapes(separate ? heads : 1),
           window(window), control(control), rounding(rounding) {
         of_head = 2 + moves, of_written = heads * of_head;
         this->scratch = heads * slots + 2 * slots + heads * (of_head + 2 * width) + heads + int(control.size());
@@ -32,10 +32,10 @@ struct TapeHeads : Heads<L> {
         this->layers[1].x = r.hidden;
         if (control.empty()) this->layers[0].x = r.hidden;
     }
-    void tick(const L* before, L* after, const L* home, const L* noise, L* scratch) const override {
+    void tick(const L* before, L* after, L* memory, const L* home, const L* noise, L* scratch) const override {
         ask(after, noise);
         if (rounding) take(after + asked, after + taken);
-        tapes == heads ? write<true>(before + memory, before + weights, after) : write<false>(before + memory, before + weights, after);
+        write(before, after, memory, memory);
         for (int h = 0; h < heads; h++) {
             const L* a = after + taken + h * of_head;
             move.forth(home + h * slots, before + weights + h * slots, a[0], a + 2, a[1], after + shifted + h * slots,
@@ -44,20 +44,24 @@ struct TapeHeads : Heads<L> {
         L* reads = after + record.reads;
         clear(reads, heads * int(window.size()) * width);
         each_seen([&](int h, int seen, int from, int at, int many) {
-            const L *w = after + weights + h * slots + from, *slot = after + memory + at * channels + tape(h) * width;
+            const L *w = after + weights + h * slots + from, *slot = memory + at * channels + tape(h) * width;
             L* read = reads + seen * width;
             for (int n = 0; n < many; n++, slot += channels)
                 for (int m = 0; m < width; m++) read[m] += w[n] * slot[m];
         });
     }
-    void back(const L* before, const L* after, const L* home, L* ds, L* dhidden, L* dy, L* dx, L* dhome, L* scratch) const override {
+    void write(const L* before, const L* after, const L* old, L* fresh) const override {
+        tapes == heads ? write<true>(before + weights, after, old, fresh) : write<false>(before + weights, after, old, fresh);
+    }
+    void back(const L* before, const L* after, const L* old, const L* fresh, const L* home, L* ds, L* dmemory, L* dhidden, L* dy, L* dx,
+              L* dhome, L* scratch) const override {
         L *dweights = scratch, *dasked = dweights + heads * slots, *dwritten = dasked + of_written, *rest = dwritten + heads * 2 * width;
         copy(ds + weights, dweights, heads * slots);
         clear(dasked, of_written + heads * 2 * width);
         each_seen([&](int h, int seen, int from, int at, int many) {
-            const L *w = after + weights + h * slots + from, *slot = after + memory + at * channels + tape(h) * width;
+            const L *w = after + weights + h * slots + from, *slot = fresh + at * channels + tape(h) * width;
             const L* dread = ds + record.reads + seen * width;
-            L *dslot = ds + memory + at * channels + tape(h) * width, *dw = dweights + h * slots + from;
+            L *dslot = dmemory + at * channels + tape(h) * width, *dw = dweights + h * slots + from;
             for (int n = 0; n < many; n++, slot += channels, dslot += channels) {
                 L sum(T(0));
                 for (int m = 0; m < width; m++) {
@@ -74,8 +78,8 @@ struct TapeHeads : Heads<L> {
                       after + weights + h * slots, dweights + h * slots, dhome + h * slots, ds + weights + h * slots, da[0], da + 2,
                       da[1], rest);
         }
-        tapes == heads ? unwrite<true>(before + memory, before + weights, after, ds, dwritten, rest)
-                       : unwrite<false>(before + memory, before + weights, after, ds, dwritten, rest);
+        tapes == heads ? unwrite<true>(before + weights, after, old, dmemory, ds + weights, dwritten, rest)
+                       : unwrite<false>(before + weights, after, old, dmemory, ds + weights, dwritten, rest);
         unask(after, dasked, dwritten, dhidden, dy, dx, rest);
     }
 
@@ -147,9 +151,8 @@ struct TapeHeads : Heads<L> {
     }
     // Every head of a tape erases, then every one adds erase times value (memory.py). `one`: a tape has one head.
     template <bool one>
-    void write(const L* old, const L* w, L* after) const {
+    void write(const L* w, const L* after, const L* old, L* fresh) const {
         const L* written = after + taken + of_written;
-        L* fresh = after + memory;
         const int several = one ? 1 : heads;
         for (int n = 0; n < slots; n++)
             for (int first = 0; first < tapes; first++)
@@ -163,11 +166,10 @@ struct TapeHeads : Heads<L> {
                     *fresh = value;
                 }
     }
-    // Turns ds[memory] into the gradient of the memory before; adds to ds[weights] and dwritten.
+    // Turns `d`, the gradient of the memory after, into that of the one before; adds to dw and dwritten.
     template <bool one>
-    void unwrite(const L* old, const L* w, const L* after, L* ds, L* dwritten, L* held) const {
+    void unwrite(const L* w, const L* after, const L* old, L* d, L* dw, L* dwritten, L* held) const {
         const L* written = after + taken + of_written;
-        L *d = ds + memory, *dw = ds + weights;
         const int several = one ? 1 : heads;
         for (int n = 0; n < slots; n++)
             for (int first = 0; first < tapes; first++) {
