@@ -44,23 +44,24 @@ def line(about: dict[str, Any], taken: float, multiply_adds: float, flops: float
 
 
 def in_turns(cases: Sequence[Case], repeats: int) -> tuple[float, list[dict[str, Any]]]:
-    """Operations a second of the matrix product and a line for each case, medians of `repeats` turns after one for nothing."""
+    """Operations a second of the matrix product and a line for each case, medians of `repeats` turns."""
     product, speeds = floor.Product(), []
     samples: list[list[float]] = [[] for _ in cases]
-    for turn in range(repeats + 1):
-        speed = product()
-        turns = [taken(case.step, LEAST if turn else 0) for case in cases]
-        if turn:
-            speeds.append(speed)
-            for sample, one in zip(samples, turns):
-                sample += one
+    for _ in range(repeats):
+        speeds.append(product())
+        for sample, case in zip(samples, cases):
+            sample += taken(case.step, LEAST)
     flops = statistics.median(speeds)
     lines = [line(case.about, statistics.median(of), case.multiply_adds, flops) for case, of in zip(cases, samples)]
     return flops, [{**told, "samples": len(of)} for told, of in zip(lines, samples)]
 
 
 def taken(step: Callable[[], object], least: float) -> list[float]:
-    """Seconds of each of the steps that were taken in `least` seconds, one at least."""
+    """Seconds of each of the steps that were taken in `least` seconds, one at least, after one for nothing.
+
+    In training a step follows one of its kind, not one by another side that has taken the cache.
+    """
+    step()
     times: list[float] = []
     while not times or sum(times) < least:
         start = time.perf_counter()
