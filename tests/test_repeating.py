@@ -125,6 +125,14 @@ def test_one_that_forgets_to_mark_a_vector_is_not():
         prove_repeating(Ticks(model), WIDTH)
 
 
+def test_one_that_sees_its_neighbours_is_not():
+    model = machine(repeater(), "model.heads.window=[-1,0]")
+    with pytest.raises(UnprovedError, match=r"model.heads.window=\[-1, 0\]: other than \[0\]"):
+        prove_repeating(Ticks(model), WIDTH)
+    with pytest.raises(UnprovedError, match=r"task.width=9: above 8"):
+        prove_repeating(Ticks(machine()), 9)
+
+
 @pytest.mark.parametrize("flag", [0, 1])
 def test_a_head_that_strays_is_not(flag):
     model = machine()

@@ -14,7 +14,7 @@ from ntm.models.machine.lookup import Code
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.proofs.copying import WIDEST, Vector, goes
 from ntm.proofs.lockstep import Lockstep, Proof, near
-from ntm.proofs.ticks import FAR, Did, Tick, Ticks
+from ntm.proofs.ticks import FAR, Did, Tick, Ticks, UnprovedError
 
 SILENT, DELIMITER, AGAIN = (0, 0), (1, 0), (0, 1)
 """Kinds of ticks by their last two channels: the delimiter, and whether another copy follows."""
@@ -36,6 +36,9 @@ class Come(NamedTuple):
 
 def prove_repeating(ticks: Ticks, width: int) -> Proof:
     """That a machine repeats vectors of so many bits as often as flags say; raises UnprovedError where no proof is found."""
+    lacking = lacks(ticks.decisions.machine.access, width)
+    if lacking:
+        raise UnprovedError(lacking)
     search = Repeater(ticks, width)
     search.listen()
     search.answer()
