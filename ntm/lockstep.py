@@ -75,9 +75,10 @@ def unclocked_or_wide(model: Model, task: Task) -> str:
 
 def repeats(model: Model, task: Task) -> Proof:
     """That it repeats."""
+    lacking = unclocked_or_wide(model, task)
+    if lacking:
+        raise UnprovedError(lacking)
     assert isinstance(task, RepeatCopy)
-    if task.protocol != "clocked":
-        raise UnprovedError(unclocked_or_wide(model, task))
     return repeating.prove_repeating(Ticks(model), task.width)
 
 

@@ -1,4 +1,7 @@
-"""Machines of tape heads whose weights are set by hand, for tests: a hidden unit for each row of a table, 1 where it applies."""
+"""Machines of tape heads whose weights are set by hand, for tests: a hidden unit for each row of a table, 1 where it applies.
+
+And what their proofs are tried with: weights by chance, weights that are damaged, the ticks of real runs.
+"""
 
 from typing import NamedTuple
 
@@ -7,6 +10,8 @@ from conftest import composed
 
 from ntm import files, runs
 from ntm.config import build, parse
+from ntm.proofs.lockstep import near
+from ntm.proofs.ticks import SEES, Tick
 
 YES = 20.0
 """What a unit adds to a logit that is -10 without it."""
@@ -55,6 +60,38 @@ def by_hand(words, rows, inputs, flags):
             heads.addressing.weight[:, flag] = moves
     model.round(1)
     return model
+
+
+def by_chance(*layers):
+    """Give these layers random weights, of the present seed."""
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.normal_(0, 3)
+            layer.bias.normal_(0, 3)
+
+
+def damaged(model):
+    """Each weight that counts in its turn: while the caller goes on, its sign is flipped."""
+    for parameter in model.parameters():
+        for at in parameter.nonzero():
+            with torch.no_grad():
+                parameter[tuple(at)] *= -1
+            yield
+            with torch.no_grad():
+                parameter[tuple(at)] *= -1
+
+
+def ticks_of_run(ticks, inputs, slots):
+    """The ticks of a real run of one head on a ring of so many slots, from inputs [T I]."""
+    blind = [offset not in (0, *ticks.window) for offset in SEES]
+    tape, register, at = [ticks.blank] * slots, ticks.register, 0
+    for x in inputs:
+        away = at if at <= slots // 2 else at - slots
+        seen = [ticks.blank if hidden else tape[(at + offset) % slots] for offset, hidden in zip(SEES, blind)]
+        tick = Tick(tuple(map(int, x.tolist())), near(away), register, *seen)
+        yield tick
+        did = ticks[tick]
+        tape[at], register, at = did.content, did.register, did.slot(at) % slots
 
 
 def save(folder, words, model, rounded=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from by_hand import YES, Row, by_hand, ended, save
+from by_hand import YES, Row, by_chance, by_hand, damaged, ended, save
 from conftest import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -199,25 +199,18 @@ def by_random(window, step):
     access = model.cell.access
     with torch.no_grad():
         access.addressing.weight[2:5, 2] = torch.tensor([30.0 * (step == way) - 20 * (way == 1) for way in (-1, 0, 1)])
-        for layer in (access.writing, model.output, model.cell.controller.layers[0]):
-            layer.weight.normal_(0, 3)
-            layer.bias.normal_(0, 3)
+    by_chance(access.writing, model.output, model.cell.controller.layers[0])
     return model
 
 
 def test_nothing_that_is_damaged_and_wrong_is_proved():
     """Each weight that counts with its sign flipped: what a run shows to be wrong has no proof."""
     model, wrong = machine(), 0
-    for parameter in model.parameters():
-        for at in parameter.nonzero():
-            with torch.no_grad():
-                parameter[tuple(at)] *= -1
-            if lockstep.wrong_of(model.discrete(), Clock(), lengths=range(1, 5)) is not None:
-                wrong += 1
-                with pytest.raises(UnprovedError):
-                    prove_clocking(Ticks(model))
-            with torch.no_grad():
-                parameter[tuple(at)] *= -1
+    for _ in damaged(model):
+        if lockstep.wrong_of(model.discrete(), Clock(), lengths=range(1, 5)) is not None:
+            wrong += 1
+            with pytest.raises(UnprovedError):
+                prove_clocking(Ticks(model))
     assert wrong > 40
 
 

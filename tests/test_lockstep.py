@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from by_hand import YES, Row, by_hand, ended, save
+from by_hand import YES, Row, by_chance, by_hand, damaged, ended, save, ticks_of_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from ntm.models.machine.discrete import on_cpu
 from ntm.proofs.addition import RING, Node, additions, after, prove_addition
 from ntm.proofs.copying import Copier, prove_copying
 from ntm.proofs.lockstep import near
-from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, UnprovedError, fits
+from ntm.proofs.ticks import FAR, Did, Move, StrayError, Ticks, UnprovedError, fits
 from tasks import BinaryAdd, Copy
 
 WIDTH = 2
@@ -149,11 +149,7 @@ def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed, task):
         shape = ["model.controller.register=1", f"model.heads.window={window}"]
         model, words = copying(0, [Row({}, {})] * 8, *shape, width=1), Copy(width=1)
         free = []
-    free += [model.cell.access.writing, model.cell.controller.feedback, model.output, model.cell.controller.layers[0]]
-    with torch.no_grad():
-        for layer in free:
-            layer.weight.normal_(0, 3)
-            layer.bias.normal_(0, 3)
+    by_chance(*free, model.cell.access.writing, model.cell.controller.feedback, model.output, model.cell.controller.layers[0])
     ticks = Ticks(model)
     if task == "add":
         made = additions(ticks).made
@@ -162,18 +158,11 @@ def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed, task):
         search.listen()
         search.answer()
         made = search.steps.made
-    blind = [offset not in (0, *ticks.window) for offset in (-1, 0, 1)]
     slots = model.room_for(words.room(20))
     batch = words.batch(seed, "test", 0, 4, (1, 20))
     for inputs, last in zip(batch.inputs, batch.ticks):
-        tape, register, at = [ticks.blank] * slots, ticks.register, 0
-        for x in inputs[:last]:
-            away = at if at <= slots // 2 else at - slots
-            seen = [ticks.blank if not_seen else tape[(at + offset) % slots] for offset, not_seen in zip((-1, 0, 1), blind)]
-            tick = Tick(tuple(map(int, x.tolist())), near(away), register, *seen)
+        for tick in ticks_of_run(ticks, inputs[:last], slots):
             assert tick in made
-            did = ticks[tick]
-            tape[at], register, at = did.content, did.register, did.slot(at) % slots
 
 
 @pytest.mark.parametrize("machine", [adding, copying])
@@ -182,16 +171,11 @@ def test_nothing_that_is_damaged_and_wrong_is_proved(machine):
     model, words = machine(), BinaryAdd() if machine is adding else Copy(width=WIDTH)
     prove = lockstep.KINDS[type(words)].prove
     wrong = 0
-    for parameter in model.parameters():
-        for at in parameter.nonzero():
-            with torch.no_grad():
-                parameter[tuple(at)] *= -1
-            if lockstep.wrong_of(model.discrete(), words, lengths=range(1, 6)) is not None:
-                wrong += 1
-                with pytest.raises(UnprovedError):
-                    prove(model, words)
-            with torch.no_grad():
-                parameter[tuple(at)] *= -1
+    for _ in damaged(model):
+        if lockstep.wrong_of(model.discrete(), words, lengths=range(1, 6)) is not None:
+            wrong += 1
+            with pytest.raises(UnprovedError):
+                prove(model, words)
     assert wrong > 20
 
 

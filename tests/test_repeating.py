@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from by_hand import YES, Row, by_hand, ended, save
+from by_hand import YES, Row, by_chance, by_hand, damaged, ended, save, ticks_of_run
 from conftest import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from ntm import lockstep
 from ntm.config import parse
 from ntm.errors import UserError
-from ntm.proofs.lockstep import near
 from ntm.proofs.repeating import Repeater, prove_repeating
-from ntm.proofs.ticks import StrayError, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import StrayError, Ticks, UnprovedError
 from ntm.proving import check
 from tasks import RepeatCopy
 
@@ -148,11 +147,7 @@ def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed):
     """Random machines, whose answers are nearly all wrong: what is gathered is more than what a run comes to."""
     torch.manual_seed(seed)
     model = machine([Row({}, {})] * 6, "model.controller.register=1")
-    layers = [model.cell.access.writing, model.cell.controller.feedback, model.output, model.cell.controller.layers[0]]
-    with torch.no_grad():
-        for layer in layers:
-            layer.weight.normal_(0, 3)
-            layer.bias.normal_(0, 3)
+    by_chance(model.cell.access.writing, model.cell.controller.feedback, model.output, model.cell.controller.layers[0])
     ticks = Ticks(model)
     search = Repeater(ticks, WIDTH)
     search.listen()
@@ -160,28 +155,18 @@ def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed):
     slots = model.room_for(TASK.room(12))
     batch = TASK.batch(seed, "test", 0, 8, (1, 12))
     for inputs, last in zip(batch.inputs, batch.ticks):
-        tape, register, at = [ticks.blank] * slots, ticks.register, 0
-        for x in inputs[:last]:
-            away = at if at <= slots // 2 else at - slots
-            tick = Tick(tuple(map(int, x.tolist())), near(away), register, ticks.blank, tape[at], ticks.blank)
+        for tick in ticks_of_run(ticks, inputs[:last], slots):
             assert tick in search.steps.made
-            did = ticks[tick]
-            tape[at], register, at = did.content, did.register, did.slot(at) % slots
 
 
 def test_nothing_that_is_damaged_and_wrong_is_proved():
     """Each weight that counts with its sign flipped: what a run shows to be wrong has no proof."""
     model, wrong = machine(), 0
-    for parameter in model.parameters():
-        for at in parameter.nonzero():
-            with torch.no_grad():
-                parameter[tuple(at)] *= -1
-            if lockstep.wrong_of(model.discrete(), TASK, lengths=range(1, 5)) is not None:
-                wrong += 1
-                with pytest.raises(UnprovedError):
-                    prove_repeating(Ticks(model), WIDTH)
-            with torch.no_grad():
-                parameter[tuple(at)] *= -1
+    for _ in damaged(model):
+        if lockstep.wrong_of(model.discrete(), TASK, lengths=range(1, 5)) is not None:
+            wrong += 1
+            with pytest.raises(UnprovedError):
+                prove_repeating(Ticks(model), WIDTH)
     assert wrong > 20
 
 

@@ -50,20 +50,20 @@ def in_turns(cases: Sequence[Case], repeats: int) -> tuple[float, list[dict[str,
     for _ in range(repeats):
         speeds.append(product())
         for sample, case in zip(samples, cases):
-            sample += taken(case.step, LEAST)
+            sample += taken(case.step)
     flops = statistics.median(speeds)
     lines = [line(case.about, statistics.median(of), case.multiply_adds, flops) for case, of in zip(cases, samples)]
     return flops, [{**told, "samples": len(of)} for told, of in zip(lines, samples)]
 
 
-def taken(step: Callable[[], object], least: float) -> list[float]:
-    """Seconds of each of the steps that were taken in `least` seconds, one at least, after one for nothing.
+def taken(step: Callable[[], object]) -> list[float]:
+    """Seconds of each of the steps that were taken in `LEAST` seconds, one at least, after one for nothing.
 
     In training a step follows one of its kind, not one by another side that has taken the cache.
     """
     step()
     times: list[float] = []
-    while not times or sum(times) < least:
+    while not times or sum(times) < LEAST:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)

@@ -12,12 +12,17 @@ from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
 from ntm.models.machine.tape_heads import TapeHeads
-from ntm.proofs.copying import WIDEST, Vector, goes
+from ntm.proofs import copying
+from ntm.proofs.copying import Vector, goes
 from ntm.proofs.lockstep import Lockstep, Proof, near
-from ntm.proofs.ticks import FAR, Did, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, Tick, Ticks, UnprovedError
 
 SILENT, DELIMITER, AGAIN = (0, 0), (1, 0), (0, 1)
 """Kinds of ticks by their last two channels: the delimiter, and whether another copy follows."""
+
+
+HOME = 0
+"""The slot that copies begin at."""
 
 
 class Slot(NamedTuple):
@@ -47,10 +52,10 @@ def prove_repeating(ticks: Ticks, width: int) -> Proof:
 
 def lacks(heads: TapeHeads, width: int) -> str:
     """Why there can be no proof with these heads of vectors of so many bits; empty: there may be one."""
-    if width > WIDEST:
-        return f"task.width={width}: above {WIDEST}, and all pairs of vectors are gone through"
     window = list(heads.window)
-    return "" if window == [0] else f"model.heads.window={window}: other than [0], and all neighbours would be gone through"
+    if window != [0]:
+        return f"model.heads.window={window}: other than [0], and all neighbours would be gone through"
+    return copying.lacks(width)
 
 
 class Repeater:
@@ -66,19 +71,18 @@ class Repeater:
 
     def listen(self) -> None:
         """All words, and what they leave in slots."""
-        waiting = [Come(self.register, 0)]
+        waiting = [Come(self.register, HOME)]
         known = set(waiting)
         for come in waiting:
             for vector in self.vectors:
-                _, did = self.tick((*vector, *SILENT), come, self.blank)
-                goes(come.place, did, come.place + 1)
-                self.held[Slot(come.place, vector)].add(did.content)
-                self.steps.note(known, waiting, Come(did.register, near(come.place + 1)))
+                _, left, after = self.tick((*vector, *SILENT), come, self.blank, come.place + 1)
+                self.held[Slot(come.place, vector)].add(left)
+                self.steps.note(known, waiting, after)
         for come in waiting:
             if come.place > 0:  # a word is of one vector at least
-                _, did = self.tick((*self.silence, *DELIMITER), come, self.blank)
-                self.held[Slot(come.place, None)] |= {did.content, self.blank}
-                self.begun.add(self.sent_home(come, did))
+                _, left, after = self.tick((*self.silence, *DELIMITER), come, self.blank, HOME)
+                self.held[Slot(come.place, None)] |= {left, self.blank}
+                self.begun.add(after)
 
     def answer(self) -> None:
         """All copies: what one leaves in slots is found by the next one, so all begins again with it."""
@@ -94,29 +98,26 @@ class Repeater:
 
     def said(self, come: Come, slot: Slot, content: Code) -> Iterator[Come]:
         """Where the head may be a tick later; what is due is the vector that came to its slot, or behind all of them the marker."""
-        tick, did = self.tick((*self.silence, *SILENT), come, content)
-        goes(come.place, did, come.place + 1)
-        after = Come(did.register, near(come.place + 1))
         if slot.vector is None:
+            tick, _, after = self.tick((*self.silence, *SILENT), come, content, come.place + 1)
             self.ends(tick, [Slot(after.place, None)], (*self.silence, 1))
             return
-        self.held[slot].add(did.content)
-        self.ends(tick, self.slots(after.place), (*slot.vector, 0))
-        yield after
-        tick, did = self.tick((*self.silence, *AGAIN), come, content)
-        after = self.sent_home(come, did)
-        self.held[slot].add(did.content)
-        self.ends(tick, self.slots(after.place), (*slot.vector, 0))
-        yield after
+        for kind, to in ((SILENT, come.place + 1), (AGAIN, HOME)):
+            tick, left, after = self.tick((*self.silence, *kind), come, content, to)
+            self.held[slot].add(left)
+            self.ends(tick, self.slots(after.place), (*slot.vector, 0))
+            yield after
 
     def slots(self, place: int) -> list[Slot]:
         """What may be at a place, behind the first vector or at it."""
         behind = [Slot(place, None)] if place > 0 else []
         return [*(Slot(place, vector) for vector in self.vectors), *behind]
 
-    def tick(self, inputs: tuple[int, ...], come: Come, content: Code) -> tuple[Tick, Did]:
-        """One that may come; what is beside the head is not seen."""
-        return self.steps.tick(inputs, come.place, come.register, self.blank, content, self.blank)
+    def tick(self, inputs: tuple[int, ...], come: Come, content: Code, to: int) -> tuple[Tick, Code, Come]:
+        """One that may come, what it leaves in its slot, and where the head comes to; raises StrayError where not to slot `to`."""
+        tick, did = self.steps.tick(inputs, come.place, come.register, self.blank, content, self.blank)
+        goes(come.place, did, to)
+        return tick, did.content, Come(did.register, near(to))
 
     def ends(self, tick: Tick, slots: list[Slot], due: Vector) -> None:
         """What is due at the end of a tick, whichever of these slots is read there."""
@@ -126,8 +127,3 @@ class Repeater:
             self.read.add(read)
             for content in sorted(contents):
                 self.steps.ends(tick, self.blank, content, self.blank, due=bytes(due))
-
-    def sent_home(self, come: Come, did: Did) -> Come:
-        """Where a copy begins."""
-        goes(come.place, did, 0)
-        return Come(did.register, 0)

@@ -57,7 +57,7 @@ struct Layer {
     // Of `ticks` ticks after the record `before`.
     void gather(const Record& record, const L* before, const L* gradients, int ticks, T* to) const {
         weight_gradients(gradients + dy, record.gradients, linear.outputs, before + x + (earlier ? 0 : record.size), record.size,
-                                  linear.inputs, ticks, to + dw, to + db);
+                         linear.inputs, ticks, to + dw, to + db);
     }
 };
 
