@@ -101,8 +101,9 @@ class BinaryMul(Arithmetic):
     def posed(self, pairs: list[tuple[int, int]], length: int, split: str) -> Batch:
         """These pairs of operands, each of at most `length` bits."""
         size = len(pairs)
-        a, b = np.array(pairs, dtype=object).T  # Python's integers, of any length
-        sweep = np.arange(self.swept(length), dtype=object)
+        kind = np.int64 if 2 * length < 63 else object  # Python's integers, of any length
+        a, b = np.array(pairs, dtype=kind).T
+        sweep = np.arange(self.swept(length), dtype=kind)
         inputs = np.zeros((size, self.ticks(length), 3), np.float32)
         targets, mask = np.zeros((2, size, self.ticks(length), 1), np.float32)
         inputs[:, :length, 0], inputs[:, :length, 1] = rows_of_bits(a, length), 1

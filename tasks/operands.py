@@ -34,8 +34,16 @@ def operand(random: np.random.Generator, length: int) -> int:
     density = random.random() if kind == "dense" else 0.5
     drawn = random.random(length) < density
     place = one_of(random, length)
-    shapes = {"ones": all_ones(length), "power": 1 << place, "alternating": every_other(length, place), "zero": 0}
-    return shapes[kind] if kind in shapes else of_bits(drawn)
+    match kind:
+        case "ones":
+            return all_ones(length)
+        case "power":
+            return 1 << place
+        case "alternating":
+            return every_other(length, place)
+        case "zero":
+            return 0
+    return of_bits(drawn)
 
 
 def one_of(random: np.random.Generator, count: int) -> int:

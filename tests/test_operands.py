@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks import BinaryAdd, BinaryMul
-from tasks.binary_add import number
+from tasks.binary_add import number, rows_of_bits
 from tasks.operands import SETS, operand
 
 FEW = 300
@@ -20,6 +22,20 @@ def drawn(name, length, seed=0):
 def share(values, length):
     """The mean share of ones."""
     return np.mean([value.bit_count() for pair in values for value in pair]) / length
+
+
+@given(st.lists(st.integers(0, 2**62) | st.integers(0, 2**70), min_size=1), st.integers(1, 80))
+def test_bits_are_pythons_whatever_numpy_makes_of_the_numbers(values, length):
+    python = [[value >> place & 1 for place in range(length)] for value in values]
+    assert rows_of_bits(values, length).tolist() == rows_of_bits(np.array(values, object), length).tolist() == python
+
+
+@pytest.mark.parametrize("length", [1, 30, 31, 32, 40])
+def test_products_are_pythons_on_either_side_of_what_numpy_holds(length):
+    ones = 2**length - 1
+    batch = BinaryMul().posed([(ones, ones), (ones, 1), (ones - 1, ones)], length, "val")
+    for row, product in enumerate((ones * ones, ones, (ones - 1) * ones)):
+        assert number(batch.targets[row, batch.mask[row] > 0, 0]) == product
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 63, 64, 65, 300])

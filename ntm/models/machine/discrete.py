@@ -181,7 +181,7 @@ class Discrete(Model):
             path = array("q")  # a list's numbers would be taken over one by one
             now = self.loop(rows.view(f"V{rows[0].nbytes}").ravel().tolist(), decisions, ring, now, path.append)
             numbers = torch.frombuffer(path, dtype=torch.int64)[None]
-            logits[start : start + len(path)] = decisions.logits(numbers, self.read(now, ring)[None])[0]
+            logits[start : start + len(path)] = decisions.logits(numbers, self.read([now], ring))[0]
         return now
 
     def run_abreast(
@@ -195,14 +195,15 @@ class Discrete(Model):
             path, ends = decisions.abreast.run(rows, ring, begins)
         except OverflowError:
             return None
-        logits[:] = decisions.logits(torch.from_numpy(path), torch.stack([self.read(end, ring) for end in ends]))
+        logits[:] = decisions.logits(torch.from_numpy(path), self.read(ends, ring))
         return ends
 
-    def read(self, now: Configuration, ring: Ring) -> Tensor:
-        """What the heads of a configuration read, [R]."""
-        heads = zip(now.at, now.tapes * (self.shape.heads // self.shape.tapes))
-        window = ring.beside[: len(self.machine.access.window)]
-        return torch.cat([values(tape[beside[at]]) for at, tape in heads for beside in window])
+    def read(self, ends: list[Configuration], ring: Ring) -> Tensor:
+        """What the heads of configurations read, [B R]."""
+        window, times = ring.beside[: len(self.machine.access.window)], self.shape.heads // self.shape.tapes
+        heads = ((at, tape) for end in ends for at, tape in zip(end.at, end.tapes * times))
+        seen = b"".join([tape[beside[at]] for at, tape in heads for beside in window])
+        return torch.from_numpy(np.frombuffer(seen, np.uint8).astype(np.float32)).view(len(ends), -1)
 
     def room_for(self, need: int) -> int:
         return self.machine.room_for(need)
