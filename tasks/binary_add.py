@@ -8,7 +8,7 @@
     mask      1   1   1   1
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -54,13 +54,12 @@ def bits(value: int, length: int) -> np.ndarray:
     return rows_of_bits([value], length)[0]
 
 
-def rows_of_bits(values: Sequence[int] | np.ndarray, length: int) -> np.ndarray:
+def rows_of_bits(values: Iterable[int] | np.ndarray, length: int) -> np.ndarray:
     """The `length` lowest bits of every integer of any size, least significant first: [V L]."""
-    array = np.asarray(values)
-    if array.dtype == np.int64 and length < 64:
-        return (array[:, None] >> np.arange(length) & 1).astype(np.uint8)
+    if isinstance(values, np.ndarray) and values.dtype == np.int64 and length < 64:
+        return (values[:, None] >> np.arange(length) & 1).astype(np.uint8)
     size, lowest = -(-length // 8), (1 << length) - 1
-    packed = np.frombuffer(b"".join((value & lowest).to_bytes(size, "little") for value in array.tolist()), np.uint8)
+    packed = np.frombuffer(b"".join((int(value) & lowest).to_bytes(size, "little") for value in values), np.uint8)
     return np.unpackbits(packed.reshape(-1, size), axis=1, count=length, bitorder="little")
 
 

@@ -58,8 +58,8 @@ class ParallelMul(OneTick):
 
     def posed(self, pairs: np.ndarray) -> Batch:
         """These pairs of operands [B 2]."""
-        operands = rows_of_bits(pairs.flatten().tolist(), self.bits).reshape(len(pairs), self.inputs)
-        return one_tick(operands, rows_of_bits(pairs.prod(1).tolist(), self.outputs))
+        operands = rows_of_bits(pairs.flatten(), self.bits).reshape(len(pairs), self.inputs)
+        return one_tick(operands, rows_of_bits(pairs.prod(1), self.outputs))
 
     def pairs(self, held_out: bool) -> Iterator[Batch]:
         """Every pair that is held out, or every one that is not, once: to judge all of them, never to train on."""
