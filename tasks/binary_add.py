@@ -11,9 +11,11 @@
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from tasks.base import Batch, only_row
 from tasks.fields import STRICT, Count, Counts, Range
 from tasks.operands import Arithmetic
 
@@ -37,10 +39,18 @@ class BinaryAdd(Arithmetic):
         return 2
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        a, b = self.pair(random, length, split)
-        inputs = np.zeros((length + 1, 3))
-        inputs[:length] = np.stack([bits(a, length), bits(b, length), np.ones(length)], axis=1)
-        return inputs, bits(a + b, length + 1)[:, None], np.ones(length + 1)
+        return only_row(self.draw(random, [length], split))
+
+    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
+        longest, ends = max(lengths), np.array(lengths)[:, None]
+        pairs = [self.pair(random, length, split) for length in lengths]
+        a, b = np.array(pairs, dtype=np.int64 if longest < 62 else object).T  # Python's integers, of any length
+        place = np.arange(longest + 1)
+        bits_of_both = (rows_of_bits(numbers, len(place)) for numbers in (a, b))
+        inputs = np.stack([*bits_of_both, place < ends], axis=-1, dtype=np.float32, casting="unsafe")
+        targets = rows_of_bits(a + b, len(place))[..., None].astype(np.float32)
+        mask = (place <= ends).astype(np.float32)
+        return Batch(*map(torch.from_numpy, (inputs, targets, mask, ends[:, 0] + 1)))
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, 2].sum())

@@ -39,6 +39,15 @@ def test_products_are_pythons_on_either_side_of_what_numpy_holds(length):
         assert number(batch.targets[row, batch.mask[row] > 0, 0]) == product
 
 
+@pytest.mark.parametrize("length", [1, 60, 61, 62, 63, 64])
+def test_sums_are_pythons_too_rows_of_several_lengths_among_them(length):
+    batch = BinaryAdd(operands="ones").draw(np.random.default_rng(0), [length, 1, length + 3], "val")
+    for row, size in enumerate((length, 1, length + 3)):
+        assert number(batch.targets[row, batch.mask[row] > 0, 0]) == 2 * (2**size - 1)
+        assert batch.ticks[row] == batch.mask[row].sum() == size + 1
+        assert batch.inputs[row].sum() == 3 * size
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 63, 64, 65, 300])
 @pytest.mark.parametrize("name", SETS)
 def test_pairs_are_pythons_integers_of_at_most_so_many_bits(name, length):
