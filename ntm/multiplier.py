@@ -67,7 +67,8 @@ class Certificate(NamedTuple):
 def lacks(model: Model, task: Task) -> str:
     """Why there can be no proof of a multiplier; empty: there may be one."""
     assert isinstance(task, BinaryMul)
-    return "" if task.protocol == "clocked" else f"task.protocol={task.protocol}, where no flag begins a sweep"
+    unclocked = f"task.protocol={task.protocol}, where no flag begins a sweep (task=clock learns to give them)"
+    return "" if task.protocol == "clocked" else unclocked
 
 
 def certificate_of(loaded: Loaded, given: Invariant | None, tell: Callable[[str], None]) -> Certificate:

@@ -75,7 +75,7 @@ def test_the_command_shows_wrong_operands(run, tmp_path, capsys):
     [
         (["run=soft"], "run=soft: did not end rounded; allowed: a run whose curriculum rounds"),
         (["run=wide"], "run=wide: a machine of another kind; allowed: a feed-forward controller with one tape head"),
-        (["run=once"], "run=once: there is no proof with task.protocol=once, where no flag begins a sweep; allowed: runs of"),
+        (["run=once"], "run=once: there is no proof with task.protocol=once, where no flag begins a sweep (task=clock learns"),
         (["run=right", "export=right"], "export=right: not empty; allowed: a new folder"),
         (["run=soft", "export=out"], "run=soft: did not end rounded"),
         (["run=right", "inputs=any"], "inputs=any: means nothing for a run of task binary_mul; allowed: auto"),
