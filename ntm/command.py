@@ -98,6 +98,8 @@ def command(
                 sys.exit(ended.code)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 fail(name, one_line(error, name))
+            except BrokenPipeError:  # who read has seen enough
+                os._exit(1)
             except (OSError, ValueError, RecursionError) as error:  # Hydra's, of words that it does not understand
                 if begun:
                     raise
@@ -238,7 +240,8 @@ def one_line(error: Exception, name: str) -> str:
     if given is None:
         return f"{said}; allowed: {ALLOWED}"
     if said.startswith("Ambiguous value"):
-        return f"{given}: several values; allowed: one, a list as [a,b], or -m for several runs"
+        several = ", or -m for several runs" if name == "train" else ""
+        return f"{given}: several values; allowed: one, or a list as [a,b]{several}"
     plain = given.lstrip("+~")
     if "An item is already at" in said or "force-add of config groups" in said:
         return f"{given}: this key is there already; allowed: {plain}"

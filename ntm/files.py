@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+BEGIN = b"PK\x03\x04"  # of a zip, as torch writes them
 END = b"PK\x05\x06"  # a zip's last record: 22 bytes, of which the last two are the length of the comment after it
 RECORD, SEAL = 22, 71  # bytes: that record, and "sha256 " with 64 digits
 
@@ -104,7 +105,7 @@ def read(path: Path) -> bytes:
         if not first:
             raise DamagedError("empty")
         unsealed = last[-RECORD:].startswith(END) and last.endswith(b"\0\0")
-        if first != b"PK\x03\x04" and not last.startswith(b"sha256 "):
+        if first != BEGIN and not last.startswith(b"sha256 "):
             raise DamagedError("not a checkpoint")
         if not unsealed and not last.startswith(b"sha256 "):
             raise DamagedError("cut short or changed: its end is missing")
@@ -116,6 +117,12 @@ def read(path: Path) -> bytes:
     if not unsealed and seal_of(content[:-SEAL]) != content[-SEAL:]:
         raise DamagedError("changed: its content has another checksum")
     return content
+
+
+def is_torchs(path: Path) -> bool:
+    """Whether a file begins as torch's do: weights, not to be written over by a table or a picture."""
+    with path.open("rb") as file:
+        return file.read(len(BEGIN)) == BEGIN
 
 
 def is_whole(path: Path) -> bool:

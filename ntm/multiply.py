@@ -49,6 +49,8 @@ SHOWN = {"product": "products", "running_product": "products bit by bit, with ru
 
 def factor(key: str, value: Any) -> int:
     """An operand; raises UserError."""
+    if value is None:
+        raise UserError(f"{key}: must be given; allowed: decimal digits, at most {MOST:,}")
     text = str(value)
     if not (text.isascii() and text.isdecimal()) or len(text) > MOST:
         raise UserError(f"{key}={text}: allowed: decimal digits, at most {MOST:,}")

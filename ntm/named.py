@@ -12,7 +12,7 @@ from ntm.models.recurrent import Recurrent
 from ntm.models.turing.compiler import compile_table, shape_of
 from ntm.models.turing.learn import TableMachine
 from tasks import Turing
-from tasks.turing import Table, read_table, shipped
+from tasks.turing import NoTableError, Table, read_table, shipped
 
 
 class Named(NamedTuple):
@@ -52,7 +52,11 @@ def learned(key: str, value: str, loaded: runs.Loaded) -> Named:
 
 def compiled(key: str, value: str) -> Named:
     """The machine that a table is compiled into; raises UserError, naming `key`."""
-    table = table_of(key, value)
+    try:
+        table = read_table(value)
+    except ValueError as error:
+        beside = ", a run's folder, or a checkpoint file" if isinstance(error, NoTableError) else ""
+        raise UserError(f"{key}={value}: {error}{beside}") from None
     return Named(f"{table.name}, compiled", compile_table(table), Turing(table=table, supervision="compiled"))
 
 

@@ -99,11 +99,12 @@ def check_free(key: str, folder: Path, allowed: str) -> None:
     folder = Path(os.path.normpath(folder))
     try:
         if folder.absolute() == Path.cwd():
-            raise UserError(f"{key}=: must be given (the folder you are in is none of its own); allowed: {allowed}")
+            told = "must be given" if str(folder) == "." else "is the folder you are in"
+            raise UserError(f"{key}={'' if str(folder) == '.' else folder}: {told}; allowed: {allowed}")
         if folder.is_dir() and any(path.name not in UNFINISHED for path in folder.iterdir()):
             raise UserError(f"{key}={folder}: not empty; allowed: {allowed}")
         if folder.exists() and not folder.is_dir():
-            raise UserError(f"{key}={folder}: is a file and cannot be written to as a folder; allowed: {allowed}")
+            raise UserError(f"{key}={folder}: is a file and cannot be written to as a folder; allowed: a new folder")
     except OSError as error:
         raise UserError(f"{key}={folder}: cannot be written ({error.strerror}); allowed: a folder you may write") from None
 
@@ -176,6 +177,8 @@ def find(key: str, value: str, prefer: str, task: str | None = None) -> Path:
             if not inside:
                 raise UserError(f"{key}={value}: no checkpoint in this folder; allowed: {allowed}")
             return inside[0]
+        if path.parent == SHIPPED and shipped.is_file():
+            raise UserError(f"{key}={value}: weights alone, there is nothing to go on from; allowed: {allowed} of a run")
         if not path.is_file():
             raise UserError(f"{key}={value}: no such file; allowed: {allowed}")
     except (OSError, ValueError) as error:  # a name that is too long, or has a null in it
@@ -249,10 +252,12 @@ def load(run: str | Path) -> tuple[Model, Task]:
 
 
 def writable(key: str, value: Any) -> Path:
-    """The path of a file to be written; raises UserError where its folder is not there or cannot be written."""
+    """The path of a file to be written; raises UserError where its folder cannot be written, or a checkpoint is there."""
     path = Path(str(value))
     try:
         existed = path.exists()
+        if path.is_file() and files.is_torchs(path):
+            raise UserError(f"{key}={value}: is a checkpoint; allowed: another file")
         path.open("a").close()
         if not existed:
             path.unlink()

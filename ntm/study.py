@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ntm import runs
-from ntm.command import command, defaults
+from ntm.command import command, defaults, fail
 from ntm.config import validate
 from ntm.errors import UserError
 from ntm.studies import page, seeds
@@ -110,7 +110,12 @@ def run(values: dict[str, Any], overrides: list[str]) -> None:
 
 def main() -> None:
     """The command; a study's name may stand alone."""
-    sys.argv[1:] = [f"study={word}" if re.fullmatch(r"[a-z_][a-z0-9_]*", word) else word for word in sys.argv[1:]]
+    before = ["", *sys.argv[1:]]
+    alone = [re.fullmatch(r"\w+", word) and not option.startswith("-") for option, word in zip(before, sys.argv[1:])]
+    sys.argv[1:] = [f"study={word}" if name else word for name, word in zip(alone, sys.argv[1:])]
+    named = [word for word in sys.argv[1:] if word.startswith("study=")]
+    if len(named) > 1:
+        fail("study", f"{' '.join(named)}: several studies; allowed: one")
     run()
 
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 import lightning as L
@@ -136,7 +137,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             runs.save_config(folder, plain(config))
             tell(console, summary(config, module, step, folder, loaded))
             if over:
-                tell(console, how_it_is_over(module))
+                tell(console, f"over        {how_it_is_over(module)}")
             else:
                 train(config, module, cluster, folder, console)
         except NonFiniteError as error:
@@ -192,7 +193,11 @@ def take_up(module: LitModel, loaded: runs.Loaded, overrides: list[str]) -> bool
     steps = module.config.trainer.max_steps
     if loaded.updates >= steps and any(word.startswith("trainer.max_steps=") for word in overrides):
         raise UserError(f"trainer.max_steps={steps}: this run has done {loaded.updates}; allowed: more than that")
-    return loaded.updates >= steps or module.solved
+    over = loaded.updates >= steps or module.solved
+    new = next((word for word in overrides if word.startswith("run_dir=")), None)
+    if over and new is not None:
+        raise UserError(f"{new}: nothing would be trained there, {how_it_is_over(module)}; allowed: a run that is not over")
+    return over
 
 
 def stop(code: int, message: str, leave: Callable[[int], NoReturn] = sys.exit) -> NoReturn:
@@ -205,14 +210,14 @@ def how_to_go_on(folder: Path) -> str:
     """What to type next, as far as there is something to go on from."""
     if not any((folder / name).is_file() for name in runs.NAMES[runs.LAST]):
         return "nothing was trained"
-    return f"python -m ntm.train resume={folder} goes on"
+    return f"python -m ntm.train {quote(f'resume={folder}')} goes on"
 
 
 def how_it_is_over(module: LitModel) -> str:
     """Why a run that was resumed makes no update."""
     if module.solved:
-        return f"over        solved after {module.progress.updates} updates; trainer.stop_when_solved=false goes on"
-    return f"over        all of its {module.progress.updates} updates are made; a larger trainer.max_steps goes on"
+        return f"solved after {module.progress.updates} updates; trainer.stop_when_solved=false goes on"
+    return f"all of its {module.progress.updates} updates are made; a larger trainer.max_steps goes on"
 
 
 def summary(config: Config, module: LitModel, step: str, folder: Path, loaded: runs.Loaded | None) -> str:
@@ -230,7 +235,7 @@ def summary(config: Config, module: LitModel, step: str, folder: Path, loaded: r
         f"recipe      {config.recipe}{warmed}\n"
         f"device      {device}, {step}; seed {config.seed}; at most {config.trainer.max_steps} updates\n"
         f"run         {folder}{start}\n"
-        f"TensorBoard tensorboard --logdir {folder.parent} --samples_per_plugin images=200"
+        f"TensorBoard tensorboard --logdir {quote(str(folder.parent))} --samples_per_plugin images=200"
     )
 
 
@@ -243,10 +248,7 @@ def quiet() -> None:
     """Leave out what Lightning says to everybody; our own summary tells the rest."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for expected in (
-        ".*isinstance.treespec, LeafSpec.* is deprecated",  # Lightning's use of torch
-    ):
-        warnings.filterwarnings("ignore", message=expected)
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.* is deprecated")  # Lightning's use of torch
 
 
 def build_trainer(config: Config, cluster: ClusterEnvironment, folder: Path | None, console: Console, done: int) -> L.Trainer:
@@ -285,13 +287,11 @@ def tell_results(console: Console, folder: Path, solved: bool) -> None:
     console.print(table(f"errors by length, trained on at most {task.lengths[1]}, {best.path}", results))
     longest = task.test_lengths[-1]
     go_on = " trainer.stop_when_solved=false" if solved else ""
-    console.print(
-        f"next: tensorboard --logdir {folder.parent} --samples_per_plugin images=200\n"
-        f"      python -m ntm.evaluate run={folder} lengths=[{longest},{2 * longest}] png=trace.png\n"
-        f"      python -m ntm.train resume={folder} trainer.max_steps={2 * config.trainer.max_steps}{go_on}",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
+    tell(
+        console,
+        f"next: tensorboard --logdir {quote(str(folder.parent))} --samples_per_plugin images=200\n"
+        f"      python -m ntm.evaluate {quote(f'run={folder}')} lengths=[{longest},{2 * longest}] png=trace.png\n"
+        f"      python -m ntm.train {quote(f'resume={folder}')} trainer.max_steps={2 * config.trainer.max_steps}{go_on}",
     )
 
 

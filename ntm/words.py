@@ -11,7 +11,10 @@ from ntm.errors import UserError
 HERE = Path(__file__).resolve().parent
 CONFIG_DIR = next(folder for folder in (HERE.parent / "configs", HERE / "configs") if (folder / "train.yaml").exists())
 
-TEXTS = ("turing", "machine", "input", "simulate", "run", "reference", "resume", "run_dir", "export", "json", "png", "a", "b")
+TEXTS = (
+    *("turing", "machine", "input", "simulate", "run", "reference", "resume", "run_dir", "export", "invariant", "json", "png"),
+    *("a", "b", "clock", "folder", "page", "on", "pytorch_ntm"),
+)
 """Keys that are texts whatever they look like: `input=0110` is no number, `input=1,0` no list."""
 
 WORD, TEXT = 20_000, 1_000_000

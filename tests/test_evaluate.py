@@ -1,6 +1,7 @@
 """The evaluate command: the table, the json, the picture, and its own user's mistakes."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def test_json_and_png(run, trained, capsys):
     with Image.open("trace.png") as image:
         assert image.width > 300
     assert "wrong sequences" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["json={own}"], ["png={own}"], ["json=one", "png=one"]])
+def test_no_weights_are_written_over_and_no_file_twice(run, trained, capsys, tmp_path_factory, words):
+    own = tmp_path_factory.mktemp("own") / "best.ckpt"
+    shutil.copy(trained / "best.ckpt", own)
+    line = refused(run, capsys, "evaluate", f"run={own}", *(word.format(own=own) for word in words))
+    assert line.rstrip().endswith("allowed: another file")
+    assert own.read_bytes() == (trained / "best.ckpt").read_bytes()
 
 
 def test_last_run_and_default_lengths(run, trained, capsys):

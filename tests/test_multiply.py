@@ -40,9 +40,11 @@ def test_it_tells_what_the_machine_answers(run, capsys):
 def test_what_is_no_number_or_no_multiplier_is_refused(run, capsys):
     run("train", *TINY, "trainer.max_steps=1", "run_dir=copy")
     for words, told in (
-        (["a=-1"], "a=-1: allowed: decimal digits"),
-        (["b=1.5"], "b=1.5: allowed"),
-        ([], "run=copy: a run of another task"),
+        (["a=-1", "b=2"], "a=-1: allowed: decimal digits"),
+        (["a=1", "b=1.5"], "b=1.5: allowed"),
+        (["a=1"], "b: must be given; allowed: decimal digits"),
+        (["a=1", "b=2"], "run=copy: a run of another task"),
+        (["a=1", "b=2", "clock=a,b (1)"], "run=copy: a run of another task"),
     ):
         with pytest.raises(SystemExit) as ended:
             run("multiply", "run=copy", *words)

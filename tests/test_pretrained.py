@@ -43,11 +43,14 @@ def test_the_multiplier_multiplies(here, capsys):
 
 
 def test_a_name_that_is_none_is_refused_and_what_is_shipped_is_not_trained_on(here, capsys):
-    for words in (["evaluate", "run=pretrained/nothing"], ["train", "resume=pretrained/copy", "trainer.max_steps=9999"]):
+    for words, told in (
+        (["evaluate", "run=pretrained/nothing"], "no such file"),
+        (["train", "resume=pretrained/copy", "trainer.max_steps=9999"], "weights alone, there is nothing to go on from"),
+    ):
         with pytest.raises(SystemExit) as ended:
             here(*words)
         assert ended.value.code == 2
-        assert f"{words[1]}: no such file; allowed: " in capsys.readouterr().err
+        assert f"{words[1]}: {told}; allowed: " in capsys.readouterr().err
     assert sorted(path.name for path in Path("checkpoints/pretrained").iterdir()) == [f"{name}.ckpt" for name in NAMES]
 
 

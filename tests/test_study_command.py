@@ -33,6 +33,16 @@ def test_mistakes_get_one_line(word, run, capsys):
     assert not [part for part in REFUSED[word] if part not in error], error
 
 
+def test_one_study_at_a_time_and_its_keys_on_either_side(run, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("study", "multiplication", "first")
+    assert ended.value.code == 2
+    assert "study=multiplication study=first: several studies; allowed: one\n" in capsys.readouterr().err
+    for words in (["first", "--cfg", "job"], ["--cfg", "job", "first"]):
+        run("study", *words)
+        assert "title: A first look" in capsys.readouterr().out
+
+
 def studied(folder, *words, **keywords):
     """`python -m ntm.study` as somebody types it; the process."""
     words = [*TINY, f"folder={folder}", *words]

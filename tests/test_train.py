@@ -70,8 +70,14 @@ def test_a_run_that_is_over_says_so_and_how_to_go_on(run, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "solved after 2 updates; trainer.stop_when_solved=false goes on" in shown
     assert " trainer.stop_when_solved=false\n" in shown
-    run("train", "resume=run", "trainer.max_steps=4", "trainer.stop_when_solved=false")
-    assert torch.load("run/last.ckpt", weights_only=True)["ntm"]["updates"] == 4
+    with pytest.raises(SystemExit):
+        run("train", "resume=run", "run_dir=a new one")
+    told = "run_dir=a new one: nothing would be trained there, solved after 2 updates"
+    assert told in capsys.readouterr().err
+    assert not Path("a new one").exists()
+    run("train", "resume=run", "run_dir=a new one", "trainer.max_steps=4", "trainer.stop_when_solved=false")
+    assert torch.load("a new one/last.ckpt", weights_only=True)["ntm"]["updates"] == 4
+    assert "python -m ntm.evaluate 'run=a new one' lengths=" in capsys.readouterr().out
 
 
 def test_a_second_run_never_overwrites_the_first(run):

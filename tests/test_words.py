@@ -91,6 +91,10 @@ OTHERS = [  # of the other commands
     ("turing", ["machine=bb2", "run_dir=a/.."], ["run_dir=", "must be given"]),
     ("certify", ["run=bb2", "export="], ["export=", "must be given"]),
     ("certify", ["run=bb2", f"export=a/{NAME}"], ["File name too long"]),
+    ("certify", ["run=my_run"], ["run=my_run: no such table", "a run's folder, or a checkpoint file"]),
+    ("multiply", ["a=1", "b=2", "run=no", "clock=a,b (1)"], ["run=no: no such file"]),
+    ("multiply", ["a=1,2", "b=2"], ["a=1,2: allowed: decimal digits"]),
+    ("evaluate", ["sequences=1,2"], ["sequences=1,2: several values; allowed: one, or a list as [a,b]"]),
 ]
 
 
@@ -101,7 +105,7 @@ def test_a_line_of_another_command(refused, command, words, parts):
 
 
 def test_a_folder_by_its_whole_name_is_still_the_one_you_are_in(refused, tmp_path):
-    assert "must be given" in refused("train", f"run_dir={tmp_path}")
+    assert f"run_dir={tmp_path}: is the folder you are in; allowed: " in refused("train", f"run_dir={tmp_path}")
 
 
 @pytest.mark.parametrize("text", ["states: \x07\n", "[" * 3000, "a: &a [x, x]\nb: [*a]\n", "a: 1\na: 2\n", "a: \udcff"])

@@ -33,6 +33,10 @@ MOST_ROWS = 200_000
 """Rows of a table with every combination of symbols written out."""
 
 
+class NoTableError(ValueError):
+    """Nothing was named, or what is no table's name, text or file."""
+
+
 class Row(NamedTuple):
     """What a state does on the symbols it reads."""
 
@@ -96,7 +100,7 @@ def read_table(source: str | Mapping[str, Any], name: str | None = None) -> Tabl
     Raises ValueError, in one line, for anything else.
     """
     if not source:
-        raise ValueError(f"must be given; allowed: {', '.join(shipped())}, a text as 1RB1LB_1LA1RZ, or a YAML file")
+        raise NoTableError(f"must be given; allowed: {', '.join(shipped())}, a text as 1RB1LB_1LA1RZ, or a YAML file")
     if not isinstance(source, str):
         return from_mapping(name or "table", source)
     if source in shipped():
@@ -105,7 +109,7 @@ def read_table(source: str | Mapping[str, Any], name: str | None = None) -> Tabl
         return from_mapping(Path(source).stem, mapping(Path(source), KEYS))
     if re.fullmatch(r"[0-9A-Za-z_-]*[0-9-][A-Z-][0-9A-Za-z_-]*", source):
         return from_text(source)
-    raise ValueError(f"no such table; allowed: {', '.join(shipped())}, a text as 1RB1LB_1LA1RZ, or a YAML file")
+    raise NoTableError(f"no such table; allowed: {', '.join(shipped())}, a text as 1RB1LB_1LA1RZ, or a YAML file")
 
 
 def shipped() -> list[str]:

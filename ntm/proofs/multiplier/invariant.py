@@ -101,6 +101,8 @@ def as_json(invariant: Invariant) -> dict[str, Any]:
 def from_json(key: str, value: Any, given: Any) -> Invariant:
     """An invariant from plain values; raises UserError, naming `key` and its `value`, where they are no such thing."""
     try:
+        if not isinstance(given, dict):
+            raise TypeError("none is in it")
         letters = [letter_of(text) for text in given["letters"]]
 
         def window(numbers: list[int]) -> Window:
