@@ -27,7 +27,7 @@ from ntm.config import SHORT
 from ntm.ends import Ended, watch
 from ntm.errors import UserError
 from ntm.sweep import named, together
-from ntm.words import ALLOWED, CONFIG_DIR, TEXTS, sweeps
+from ntm.words import ALLOWED, CONFIG_DIR, TEXTS, asks_for_help, help_of, sweeps
 
 LONGEST = 1000
 """Characters of the one line about a mistake."""
@@ -85,6 +85,9 @@ def command(
                     patched.enter_context(mock.patch.object(ArgumentParser, "parse_args", ArgumentParser.parse_intermixed_args))
                     # Or Hydra would compose everything twice, first to see whether hydra.mode says what -m says.
                     patched.enter_context(mock.patch.object(Hydra, "get_mode", return_value=None))
+                    if asks_for_help():
+                        print(help_of(name))
+                        return
                     if sweeps(check is not None):  # commas list values to sweep over
                         assert check is not None
                         number = check(runs_of_sweep(name))

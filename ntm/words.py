@@ -31,6 +31,26 @@ OPTIONAL = ("experiment", "debug", "")
 """Groups of which nothing need be chosen."""
 
 
+def asks_for_help() -> bool:
+    """Whether the command line does."""
+    return bool(get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].help)
+
+
+def help_of(name: str) -> str:
+    """What a command's own file says of it and of its keys, and the choices of every group that it has."""
+    said: list[str] = []
+    groups: list[str] = []
+    for line in (CONFIG_DIR / f"{name}.yaml").read_text().partition("\nhydra:")[0].splitlines():
+        group = re.match(r"  - (?:optional )?(\w+):", line)
+        if group is not None:
+            groups.append(group[1])
+        elif not line.startswith(("defaults:", "  - ")):
+            said.append(line.removeprefix("# "))
+    choices = {name: sorted(path.stem for path in (CONFIG_DIR / name).glob("*.yaml")) for name in groups}
+    said += [f"\n{name}=<one of> {', '.join(files)}" for name, files in choices.items()]
+    return "\n".join([*said, "\n--cfg job prints every key, as these words have it."])
+
+
 def sweeps(may: bool) -> bool:
     """Whether the command line asks for several runs; raises UserError where Hydra would make something odd of its words."""
     options, unknown = get_args_parser().parse_known_intermixed_args(sys.argv[1:])

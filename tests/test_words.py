@@ -8,9 +8,10 @@ import pytest
 from conftest import TINY, composed
 
 from ntm import UserError, runs, sizes, train
-from ntm.command import LONGEST
+from ntm.command import LONGEST, defaults
 from ntm.config import build, parse
 from ntm.evaluate import rows_of
+from ntm.words import CONFIG_DIR
 
 NAME = "x" * 300
 
@@ -102,6 +103,16 @@ OTHERS = [  # of the other commands
 def test_a_line_of_another_command(refused, command, words, parts):
     said = refused(command, *words)
     assert all(part in said for part in parts), said
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "multiply", "certify", "turing", "study"])
+def test_help_is_what_the_command_says_of_its_own_keys(run, capsys, tmp_path, name):
+    run(name, "--help")
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"python -m ntm.{name} ")
+    assert all(f"\n{key}: " in shown.replace('"', "") for key in defaults(name, []) if not (CONFIG_DIR / key).is_dir())
+    assert ("\ntask=<one of> arithmetic, binary_add, " in shown) == (name == "train")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_by_its_whole_name_is_still_the_one_you_are_in(refused, tmp_path):
