@@ -105,6 +105,8 @@ def validate(kind: Any, raw: Any, where: str, short: dict[str, str] | None = Non
         tag = first["ctx"]
         raise UserError(f"{key}.{tag['discriminator'].strip(chr(39))}={tag['tag']}: allowed: {tag['expected_tags']}")
     if first["type"] in ("missing", "missing_argument"):
+        if isinstance(first["loc"][-1], int):  # a place in a list
+            raise UserError(f"{key.rpartition('.')[0]}={first['input']}: too short; allowed: a list of two, as [1,20]")
         raise UserError(f"{key}: must be given; allowed: {key}=<value>")
     beside = f"; allowed: {', '.join(siblings(raw, first['loc']))}" if first["type"] == "unexpected_keyword_argument" else ""
     raise UserError(f"{key}={first['input']}: {said(first)}{beside}")

@@ -40,6 +40,8 @@ LINES = {  # a command line of ntm.train -> what its one line must say
     "seed=" + "1" * 100_000: ["seed=1111", "100,005 characters", "at most 20,000"],
     "run_dir=a\0b": ["run_dir=a", "no text"],
     "run_dir=\udcff": ["run_dir=", "no text"],
+    "task.lengths=[]": ["task.lengths=[]: too short; allowed: a list of two"],
+    "task.lengths=[1]": ["task.lengths=[1]: too short"],
     "run_dir=.": ["run_dir=", "must be given"],
     "run_dir=a/..": ["run_dir=", "must be given"],
     "run_dir=..": ["run_dir=..: not empty"],
