@@ -1,5 +1,6 @@
 """What README says is so: every command in it is run (here, or by .ci/run), its code too, and its tree has every file."""
 
+import json
 import re
 import shlex
 import shutil
@@ -98,6 +99,14 @@ def test_every_shipped_table_is_named(name):
 def test_there_is_a_row_for_every_network_beside_the_machines():
     for model in ("rnn", "gru", "lstm", "transformer"):
         assert f"python -m ntm.train task=copy model={model}" in COMMANDS
+
+
+def test_of_the_study_s_ten_the_tape_machine_alone_multiplies():
+    rows = json.loads((ROOT / "docs/multiplication.json").read_text())["parts"]["bit_by_bit"]["rows"]
+    assert len(rows) == 10
+    right = {row for row, found in rows.items() if all(all(one["solved"]) for one in found["outcomes"])}
+    somewhere = {row for row, found in rows.items() if any(any(one["solved"]) for one in found["outcomes"])}
+    assert right == somewhere == {"tape machine"}
 
 
 def test_its_commands_run_one_after_the_other(run):
