@@ -245,7 +245,7 @@ def test_the_command_tells_where_it_is_wrong(run, tmp_path, capsys):
 def test_mistakes_are_one_line(run, tmp_path, capsys, key, told):
     save(tmp_path / "clock", words(clock()), machine())
     with pytest.raises(SystemExit) as left:
-        run("multiply", f"run={SHIPPED}/binary_mul.ckpt", "clock=clock", key)
+        run("multiply", f"run={SHIPPED}/binary_mul.ckpt", "a=3", "b=5", "clock=clock", key)
     assert left.value.code == 2
     error = capsys.readouterr().err
     assert told in error
