@@ -116,9 +116,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     asked = None if values["lengths"] is None else validate(Counts, values["lengths"], "lengths")
     room_key = spoken("room", overrides)
     room = None if values["room"] == "auto" else validate(Count, values["room"], room_key)
-    outputs = {key: runs.writable(key, values[key]) for key in ("json", "png") if values[key] is not None}
-    if len(set(outputs.values())) < len(outputs):
-        raise UserError(f"png={values['png']}: json= is to be written there; allowed: another file")
+    outputs = runs.outputs(values)
     loaded = runs.read("run", runs.find("run", str(values["run"]), prefer=runs.BEST))
     model, task, raw = loaded.model, loaded.config.task, loaded.raw
     lengths, sets = asked or task.test_lengths, sets_of(task, values["operands"])

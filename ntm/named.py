@@ -52,18 +52,16 @@ def learned(key: str, value: str, loaded: runs.Loaded) -> Named:
 
 def compiled(key: str, value: str) -> Named:
     """The machine that a table is compiled into; raises UserError, naming `key`."""
-    try:
-        table = read_table(value)
-    except ValueError as error:
-        beside = ", a run's folder, or a checkpoint file" if isinstance(error, NoTableError) else ""
-        raise UserError(f"{key}={value}: {error}{beside}") from None
+    table = table_of(key, value, ", a run's folder, or a checkpoint file")
     return Named(f"{table.name}, compiled", compile_table(table), Turing(table=table, supervision="compiled"))
 
 
-def table_of(key: str, value: str | Mapping[str, Any]) -> Table:
-    """The table that a name, a text, a YAML file or its content means; raises UserError, naming `key`."""
+def table_of(key: str, value: str | Mapping[str, Any], beside: str = "") -> Table:
+    """The table that a name, a text, a YAML file or its content means; raises UserError, naming `key` and what else it may be."""
     try:
         return read_table(value)
+    except NoTableError as error:
+        raise UserError(f"{key}={value}: {error}{beside}") from None
     except ValueError as error:
         raise UserError(f"{key}={value}: {error}") from None
 

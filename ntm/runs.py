@@ -99,8 +99,8 @@ def check_free(key: str, folder: Path, allowed: str) -> None:
     folder = Path(os.path.normpath(folder))
     try:
         if folder.absolute() == Path.cwd():
-            told = "must be given" if str(folder) == "." else "is the folder you are in"
-            raise UserError(f"{key}={'' if str(folder) == '.' else folder}: {told}; allowed: {allowed}")
+            told = ": must be given" if folder == Path() else f"{folder}: is the folder you are in"
+            raise UserError(f"{key}={told}; allowed: {allowed}")
         if folder.is_dir() and any(path.name not in UNFINISHED for path in folder.iterdir()):
             raise UserError(f"{key}={folder}: not empty; allowed: {allowed}")
         if folder.exists() and not folder.is_dir():
@@ -265,6 +265,14 @@ def writable(key: str, value: Any) -> Path:
         why = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{key}={str(value)[:80]}: cannot be written ({why}); allowed: a file in a folder that exists") from None
     return path
+
+
+def outputs(values: dict[str, Any]) -> dict[str, Path]:
+    """The files that `json` and `png` ask for, by their keys; raises UserError where one cannot be written, or both are one."""
+    paths = {key: writable(key, values[key]) for key in ("json", "png") if values[key] is not None}
+    if len(set(paths.values())) < len(paths):
+        raise UserError(f"png={values['png']}: json= is to be written there; allowed: another file")
+    return paths
 
 
 def put(key: str, path: Path, content: bytes) -> None:

@@ -38,7 +38,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
     """Check every key, run, and tell the end; files are written only then."""
     max_steps = validate(Natural, values["max_steps"], "max_steps")
     path = validate(Literal["discrete", "dense"], values["path"], "path")
-    outputs = {key: runs.writable(key, values[key]) for key in ("json", "png") if values[key] is not None}
+    outputs = runs.outputs(values)
     torch.set_num_threads(1)
     found = named.find("machine", str(values["machine"]))
     table, machine = found.task.table, found.machine

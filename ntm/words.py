@@ -41,14 +41,18 @@ def help_of(name: str) -> str:
     said: list[str] = []
     groups: list[str] = []
     for line in (CONFIG_DIR / f"{name}.yaml").read_text().partition("\nhydra:")[0].splitlines():
-        group = re.match(r"  - (?:optional )?(\w+):", line)
-        if group is not None:
-            groups.append(group[1])
+        chosen = re.match(r"  - (?:optional )?(\w+):", line)
+        if chosen is not None:
+            groups.append(chosen[1])
         elif not line.startswith(("defaults:", "  - ")):
             said.append(line.removeprefix("# "))
-    choices = {name: sorted(path.stem for path in (CONFIG_DIR / name).glob("*.yaml")) for name in groups}
-    said += [f"\n{name}=<one of> {', '.join(files)}" for name, files in choices.items()]
+    said += [f"\n{group}=<one of> {', '.join(choices_of(group))}" for group in groups]
     return "\n".join([*said, "\n--cfg job prints every key, as these words have it."])
+
+
+def choices_of(group: str) -> list[str]:
+    """The names of a group's files."""
+    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
 
 
 def sweeps(may: bool) -> bool:
@@ -89,7 +93,7 @@ def refuse_odd(word: str) -> None:
 def check_choice(word: str, own_folder: str | None) -> None:
     """Raise UserError where a group's choice is none of its files: Hydra would raise a bare ValueError, or say nothing."""
     group, _, choice = word.lstrip("+~").partition("=")
-    choices = sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")) if re.fullmatch(r"\w+", group) else []
+    choices = choices_of(group) if re.fullmatch(r"\w+", group) else []
     if not choices:
         return
     allowed = f"allowed: {', '.join(choices)}"

@@ -44,7 +44,7 @@ class BinaryAdd(Arithmetic):
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         longest, ends = max(lengths), np.array(lengths)[:, None]
         pairs = [self.pair(random, length, split) for length in lengths]
-        a, b = np.array(pairs, dtype=np.int64 if longest < 62 else object).T  # Python's integers, of any length
+        a, b = np.array(pairs, dtype=integers(longest + 1)).T
         place = np.arange(longest + 1)
         bits_of_both = (rows_of_bits(numbers, len(place)) for numbers in (a, b))
         inputs = np.stack([*bits_of_both, place < ends], axis=-1, dtype=np.float32, casting="unsafe")
@@ -57,6 +57,11 @@ class BinaryAdd(Arithmetic):
         a, b = number(inputs[:length, 0]), number(inputs[:length, 1])
         answer = number(outputs[: length + 1, 0])
         return f"{a:0{length}b} + {b:0{length}b} = {answer:0{length + 1}b} {'ok' if answer == a + b else 'wrong'}"
+
+
+def integers(most: int) -> np.dtype:
+    """The kind of an array's numbers of at most so many bits: numpy's, or where those are too small Python's."""
+    return np.dtype(np.int64 if most < 63 else object)
 
 
 def bits(value: int, length: int) -> np.ndarray:

@@ -31,7 +31,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from tasks.base import Batch, only_row
-from tasks.binary_add import bits, number, rows_of_bits
+from tasks.binary_add import bits, integers, number, rows_of_bits
 from tasks.fields import STRICT, Count, Counts, Range
 from tasks.operands import Arithmetic, all_pairs
 
@@ -101,7 +101,7 @@ class BinaryMul(Arithmetic):
     def posed(self, pairs: list[tuple[int, int]], length: int, split: str) -> Batch:
         """These pairs of operands, each of at most `length` bits."""
         size = len(pairs)
-        kind = np.int64 if 2 * length < 63 else object  # Python's integers, of any length
+        kind = integers(2 * length)
         a, b = np.array(pairs, dtype=kind).T
         sweep = np.arange(self.swept(length), dtype=kind)
         inputs = np.zeros((size, self.ticks(length), 3), np.float32)

@@ -85,6 +85,7 @@ def test_a_compiled_machine_is_a_run_like_any_other(run, tmp_path, capsys):
         (["machine=bb3", "path=fast"], "path=fast: allowed: 'discrete' or 'dense'"),
         (["machine=bb3", "simulate=bb2"], "simulate=bb2: only machine=universal simulates"),
         (["machine=universal", "simulate=bb2x3"], "simulate=bb2x3: has 1 tapes and 3 symbols"),
+        (["machine=bb3", "json=one", "png=one"], "png=one: json= is to be written there; allowed: another file"),
         (["machine=bb3", "png=no/where.png"], "png=no/where.png: cannot be written"),
         (["machine=bb3", "run_dir=/proc/x"], "run_dir=/proc/x: cannot be written"),
         (["machine=bb3", "colour=red"], "colour=red: no such key; allowed: machine, input"),
