@@ -162,7 +162,7 @@ struct NTMHeads : Heads<L> {
 
     // Every writing head erases, then every one adds (memory.py). `one`: one head of each kind, which the compiler then knows.
     template <bool one>
-    L changed(L value, const L* w, const L* written, int n, int m) const {
+    __attribute__((always_inline)) L changed(L value, const L* w, const L* written, int n, int m) const {
         const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
         for (int h = 0; h < writers; h++) value -= value * (w[(readers + h) * slots + n] * written[(2 * h + 1) * width + m]);
         for (int h = 0; h < writers; h++) value += w[(readers + h) * slots + n] * written[2 * h * width + m];

@@ -100,7 +100,7 @@ static inline L to_bits(L value, typename L::Number rounding) {
 }
 // f(at, size) for as many as there are in blocks whose sums stay in registers, `size` a constant, so that a block's loops are none. Of
 // plain numbers the compiler fills registers itself.
-template <class L, int most = (L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : REGISTERS / 8 / L::units), class F>
+template <class L, int most = (L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : 4), class F>
 static inline __attribute__((always_inline)) void in_blocks(int many, F f, int at = 0) {
     for (; at + most <= many; at += most) f(at, std::integral_constant<int, most>());
     if constexpr (most > 1) in_blocks<L, most / 2>(many, f, at);

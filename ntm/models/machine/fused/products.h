@@ -66,6 +66,15 @@ static inline __attribute__((always_inline)) typename L::V halved(typename L::V 
     return low + high;
 }
 
+// What stays in its register: compilers that have few of them read it from memory again each time, which takes twice as long.
+template <class V>
+static inline __attribute__((always_inline)) V in_register(V value) {
+#if defined(__SSE2__)
+    asm("" : "+v"(value));
+#endif
+    return value;
+}
+
 // How many inputs and outputs gradients of weights are summed for at once: three of four registers are for sums, the others feed them.
 // Of plain numbers, the inputs fill a register.
 template <class L>
@@ -104,13 +113,15 @@ static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, siz
                 const L *a = dy + i, *b = x + j;
                 for (int t = 0; t < ticks; t++, a += dy_step, b += x_step)
                     for (int u = 0; u < L::units; u++) {
-                        V from[wide];
-#pragma GCC unroll 16
-                        for (int q = 0; q < wide; q++) from[q] = b[q].v[u];
+                        V left[high];
 #pragma GCC unroll 6
-                        for (int p = 0; p < high; p++)
+                        for (int p = 0; p < high; p++) left[p] = in_register(a[p].v[u]);
 #pragma GCC unroll 16
-                            for (int q = 0; q < wide; q++) sums[p][q] += a[p].v[u] * from[q];
+                        for (int q = 0; q < wide; q++) {
+                            const V right = b[q].v[u];
+#pragma GCC unroll 6
+                            for (int p = 0; p < high; p++) sums[p][q] += left[p] * right;
+                        }
                     }
 #pragma GCC unroll 6
                 for (int p = 0; p < high; p++)
