@@ -16,7 +16,7 @@ from ntm.training.clipping import clip_gradients
 from ntm.training.curriculum import Progress, after_update, draw_stage, finished, focus, in_use, learning_rate, rates
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
-from ntm.training.optimizers import GravesRMSprop
+from ntm.training.optimizers import Adam, GravesRMSprop
 from tasks.losses import BIT_LOSSES, masked_bits
 
 LOSS = torch.tensor(1.0)
@@ -268,6 +268,19 @@ def test_noise_is_a_pure_function_of_seed_and_update():
     assert torch.equal(first, lit.noise(inputs))
     lit.progress = lit.progress._replace(updates=1)
     assert not torch.equal(first, lit.noise(inputs))
+
+
+def test_adam_is_torchs_by_one_thread_and_leaves_threads_as_they_are(monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: seen.append(threads))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    seen, parts = [], [nn.Parameter(torch.linspace(-1, 1, 5)) for _ in range(2)]
+    both = [kind([part], lr=0.1) for kind, part in zip((Adam, torch.optim.Adam), parts)]
+    for _ in range(3):
+        for part, optimizer in zip(parts, both):
+            part.grad = torch.cos(3 * part.detach())
+            assert optimizer.step(lambda: len(seen)) == len(seen) - (2 if optimizer is both[0] else 0)
+    assert_close(*parts)
+    assert seen == [1, 2] * 3
 
 
 def test_parameters_have_the_same_place_in_every_process(lit):
