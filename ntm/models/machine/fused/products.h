@@ -70,16 +70,17 @@ static inline __attribute__((always_inline)) typename L::V halved(typename L::V 
 template <class V>
 static inline __attribute__((always_inline)) V in_register(V value) {
 #if defined(__SSE2__)
-    asm("" : "+v"(value));
+    if constexpr (!std::is_arithmetic_v<V>) asm("" : "+v"(value));  // plain numbers the compiler puts into registers itself
 #endif
     return value;
 }
 
-// How many inputs and outputs gradients of weights are summed for at once: three of four registers are for sums, the others feed them.
-// Of plain numbers, the inputs fill a register.
+// How many inputs and outputs gradients of weights are summed for at once: as many as leave registers for what feeds the sums. Of
+// plain numbers, the inputs fill a register.
 template <class L>
 struct Block {
-    static constexpr int high = 3 * REGISTERS / 16, wide = L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : 4;
+    static constexpr int wide = L::wide == 1 ? REGISTER / int(sizeof(typename L::Number)) : 4;
+    static constexpr int high = REGISTERS == 32 ? 6 : L::wide == 1 ? 3 : 2;
     static constexpr int beyond = high > wide ? high : wide;  // lanes behind those of a layer that are read, too, and not used
 };
 
@@ -118,7 +119,7 @@ static void weight_gradients(const L* dy, size_t dy_step, int n, const L* x, siz
                         for (int p = 0; p < high; p++) left[p] = in_register(a[p].v[u]);
 #pragma GCC unroll 16
                         for (int q = 0; q < wide; q++) {
-                            const V right = b[q].v[u];
+                            const V right = in_register(b[q].v[u]);
 #pragma GCC unroll 6
                             for (int p = 0; p < high; p++) sums[p][q] += left[p] * right;
                         }
