@@ -101,7 +101,8 @@ def fingerprint(machine: nn.Module) -> str:
 def check_kind(loaded: Loaded, key: str, heads: int = 1) -> None:
     """Raise UserError, naming the run, where no proof is about such a machine: one that must have learned to be a table."""
     if not loaded.model.rounded:
-        raise UserError(f"run={key}: did not end rounded; allowed: a run whose curriculum rounds (curriculum.rounding_updates)")
+        allowed = "a run whose curriculum rounds (curriculum.rounding_updates), as by model=tape"
+        raise UserError(f"run={key}: did not end rounded; allowed: {allowed}")
     if not fits(loaded.model, heads):
         what = f"a feed-forward controller with {TAPES[heads]}, moves by one slot, and no sight beyond"
         raise UserError(f"run={key}: a machine of another kind; allowed: {what}")
