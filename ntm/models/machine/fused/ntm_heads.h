@@ -160,7 +160,8 @@ struct NTMHeads : Heads<L> {
     }
     bool one() const { return readers == 1 && writers == 1; }
 
-    // Every writing head erases, then every one adds (memory.py). `one`: one head of each kind, which the compiler then knows.
+    // Every writing head erases, then every one adds (memory.py). `one`: one head of each kind, which the compiler then knows. Of every
+    // number of a memory: never a call.
     template <bool one>
     __attribute__((always_inline)) L changed(L value, const L* w, const L* written, int n, int m) const {
         const int readers = one ? 1 : this->readers, writers = one ? 1 : this->writers;
