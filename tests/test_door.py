@@ -81,9 +81,9 @@ def test_recording_changes_nothing_and_shows_every_tick(guest):
 
 def test_what_comes_after_the_end_changes_no_answer(guest):
     model, _, batch = guest
+    model, batch = model.double(), Batch(*(part.double() for part in batch[:3]), batch.ticks)  # NALU's exp(18) magnifies rounding
     longer = Batch(*(torch.cat([part, torch.zeros_like(part[:, :3])], 1) for part in batch[:3]), batch.ticks)
-    answers = model(longer.inputs, longer.ticks).logits[:, :-3]
-    assert_close(answers, model(batch.inputs, batch.ticks).logits, rtol=1e-5, atol=1e-5)  # NALU: exp(18) magnifies rounding
+    assert_close(model(longer.inputs, longer.ticks).logits[:, :-3], model(batch.inputs, batch.ticks).logits)
 
 
 def test_rows_do_not_know_of_each_other(guest):
