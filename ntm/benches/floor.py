@@ -12,6 +12,7 @@ from ntm.models.machine.machine import Machine
 from ntm.models.machine.ntm_heads import NTMHeads
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Recurrent
+from ntm.training.optimizers import one_thread
 
 PRODUCT = (64, 128, 128)
 """The matrix product that the floor is measured by."""
@@ -58,12 +59,10 @@ class Product:
         self.left, self.right, self.out = torch.rand(rows, inner), torch.rand(inner, columns), torch.empty(rows, columns)
 
     def __call__(self) -> float:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        start = time.perf_counter()
-        for _ in range(TIMES):
-            torch.mm(self.left, self.right, out=self.out)
-        taken = time.perf_counter() - start
-        torch.set_num_threads(threads)
+        with one_thread():
+            start = time.perf_counter()
+            for _ in range(TIMES):
+                torch.mm(self.left, self.right, out=self.out)
+            taken = time.perf_counter() - start
         rows, inner, columns = PRODUCT
         return TIMES * 2 * rows * inner * columns / taken

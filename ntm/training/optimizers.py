@@ -1,10 +1,30 @@
 """The optimisers by name: Adam (torch's) and RMSProp as Graves wrote it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+
+def recomputed(closure: Callable[[], Tensor] | None) -> Tensor | None:
+    """The loss by a closure, with gradients; None where there is no closure."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """While it lasts, torch works by one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class GravesRMSprop(Optimizer):
@@ -20,10 +40,7 @@ class GravesRMSprop(Optimizer):
     @torch.no_grad()
     def step(self, closure=None):
         """One update; a closure, if given, recomputes the loss first."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = recomputed(closure)
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -48,16 +65,9 @@ class Adam(torch.optim.Adam):
 
     def step(self, closure=None):
         """One update; a closure, if given, recomputes the loss first."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # to wake a second one takes longer than ten small tensors, and no less than a million numbers
-        try:
+        loss = recomputed(closure)
+        with one_thread():  # to wake a second one takes longer than ten small tensors, and no less than a million numbers
             super().step()
-        finally:
-            torch.set_num_threads(threads)
         return loss
 
 
