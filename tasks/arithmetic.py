@@ -119,8 +119,11 @@ class RealArithmetic(OneTick, Numbers):
         off = ideal * (1 - 2 * OFF) + OFF
         return float(np.square(self.of_sums(drawn @ off) - self.of_sums(drawn @ ideal)).mean())
 
-    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
-        inputs = self.numbers(random, lengths[0], len(lengths)).astype(np.float32)
+    def drawn(self, random: np.random.Generator, length: int, count: int, split: str) -> np.ndarray:
+        return self.numbers(random, length, count)
+
+    def posed(self, drawn: np.ndarray) -> Batch:
+        inputs = drawn.astype(np.float32)
         # What the network sees is what is summed, and exactly: float64 holds every sum of so few float32, in any order.
         return one_tick(inputs, self.of_sums(inputs.astype(np.float64) @ self.sums)[:, None])
 

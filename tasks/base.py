@@ -5,7 +5,7 @@ Letters: B batch, T ticks, I inputs, O outputs. Nothing here knows a network. A 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, NamedTuple, Self
 
@@ -140,9 +140,14 @@ class Task(ABC):
         drawn for the whole batch.
         """
         shortest, longest = lengths or self.lengths
-        random = np.random.default_rng([seed, SPLITS.index(split), index])
+        random = stream(seed, split, index)
         drawn = random.integers(shortest, longest + 1, size if self.mixed else 1)
         return self.draw(random, np.broadcast_to(drawn, size).tolist(), split)
+
+    def batches(self, seeds: Sequence[int], split: str, index: int, size: int, lengths: tuple[int, int] | None = None) -> Batch:
+        """The batch of each of S seeds, all of as many ticks, as one, [S B ...]; a task overrides this where that is faster."""
+        each = [self.batch(seed, split, index, size, lengths) for seed in seeds]
+        return Batch(*(torch.stack(parts) for parts in zip(*each)))
 
     def every(self) -> Iterator[tuple[int, Batch]]:
         """All sequences of some kind, in batches with their length: a run is not over before it is right on each; here none."""
@@ -151,6 +156,11 @@ class Task(ABC):
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         """Sequences of these lengths, one after another; a task overrides this where it makes all rows at once faster."""
         return pad([self.sequence(random, length, split) for length in lengths])
+
+
+def stream(seed: int, split: str, index: int) -> np.random.Generator:
+    """What the batch `index` of a split is drawn from."""
+    return np.random.default_rng([seed, SPLITS.index(split), index])
 
 
 def only_row(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

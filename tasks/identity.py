@@ -25,9 +25,11 @@ class Identity(OneTick, Numbers):
 
     inputs = 1
 
-    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
-        numbers = random.uniform(-lengths[0], lengths[0], (len(lengths), 1))
-        return one_tick(numbers, numbers)
+    def drawn(self, random: np.random.Generator, length: int, count: int, split: str) -> np.ndarray:
+        return random.uniform(-length, length, (count, 1))
+
+    def posed(self, drawn: np.ndarray) -> Batch:
+        return one_tick(drawn, drawn)
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         number = inputs[0, 0].item()

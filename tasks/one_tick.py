@@ -1,20 +1,30 @@
 """Tasks whose sequences are over after one tick, at which the answer is due; a batch has one length.
 
-Letters: B batch, T ticks, I inputs, O outputs.
+Letters: S seeds, B batch, T ticks, I inputs, O outputs.
 """
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import torch
 
-from tasks.base import Batch, Task, only_row
+from tasks.base import Batch, Task, only_row, stream
 
 
 class OneTick(Task):
-    """Base of such tasks: a subclass draws all rows of a batch at once, in `draw`."""
+    """Base of such tasks: a subclass draws what all rows of a batch are about, in `drawn`, and makes them of it, in `posed`."""
 
     mixed: ClassVar[bool] = False
+
+    @abstractmethod
+    def drawn(self, random: np.random.Generator, length: int, count: int, split: str) -> np.ndarray:
+        """What so many rows are about, [count ...]: the numbers, or the operands."""
+
+    @abstractmethod
+    def posed(self, drawn: np.ndarray) -> Batch:
+        """These rows, each by itself: in any company, it is the same."""
 
     def ticks(self, length: int) -> int:
         return 1
@@ -24,6 +34,17 @@ class OneTick(Task):
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         return only_row(self.draw(random, [length], split))
+
+    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
+        return self.posed(self.drawn(random, lengths[0], len(lengths), split))
+
+    def batches(self, seeds: Sequence[int], split: str, index: int, size: int, lengths: tuple[int, int] | None = None) -> Batch:
+        shortest, longest = lengths or self.lengths
+        parts = []
+        for seed in seeds:
+            random = stream(seed, split, index)
+            parts.append(self.drawn(random, int(random.integers(shortest, longest + 1, 1)[0]), size, split))
+        return Batch(*(part.unflatten(0, (len(seeds), size)) for part in self.posed(np.concatenate(parts))))
 
 
 def one_tick(inputs: np.ndarray, targets: np.ndarray) -> Batch:

@@ -52,14 +52,14 @@ class ParallelMul(OneTick):
         held = int(np.ceil(shorter * self.held_out))
         return parted(self.bits, self.held_out)[held_out][: held if held_out else shorter - held]
 
-    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
-        pairs = self.among(lengths[0], split != "train")
-        return self.posed(pairs[random.integers(len(pairs), size=len(lengths))])
+    def drawn(self, random: np.random.Generator, length: int, count: int, split: str) -> np.ndarray:
+        pairs = self.among(length, split != "train")
+        return pairs[random.integers(len(pairs), size=count)]
 
-    def posed(self, pairs: np.ndarray) -> Batch:
+    def posed(self, drawn: np.ndarray) -> Batch:
         """These pairs of operands [B 2]."""
-        operands = rows_of_bits(pairs.flatten(), self.bits).reshape(len(pairs), self.inputs)
-        return one_tick(operands, rows_of_bits(pairs.prod(1), self.outputs))
+        operands = rows_of_bits(drawn.flatten(), self.bits).reshape(len(drawn), self.inputs)
+        return one_tick(operands, rows_of_bits(drawn.prod(1), self.outputs))
 
     def pairs(self, held_out: bool) -> Iterator[Batch]:
         """Every pair that is held out, or every one that is not, once: to judge all of them, never to train on."""

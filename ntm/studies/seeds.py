@@ -84,13 +84,14 @@ def together(config: Config, seeds: Sequence[int], say: Callable[[int], None]) -
     bounds = {f"model.{name}": held for name, held in lesson.model.bounds().items()}
     optimizer = OPTIMIZERS[config.optimizer.name](list(stacked.values()), lr=config.optimizer.lr)
     losses = vmap(lambda weights, batch, weight: functional_call(lesson, weights, (batch, weight)), (0, 0, None))
-    shown = stack([validation(config, seed) for seed in seeds])
+    length = config.task.val_lengths[0]
+    shown = config.task.batches(seeds, "val", 0, config.trainer.val_sequences, (length, length))  # they pick a seed's best weights
     best = {name: value.detach().clone() for name, value in stacked.items()}
     least = torch.full((len(seeds),), float("inf"))
     updates, at_best = torch.zeros(2, len(seeds), dtype=torch.long)
     alive = torch.ones(len(seeds), dtype=torch.bool)
     for update in range(config.trainer.max_steps):
-        batch = stack([config.task.batch(seed, "train", update, config.trainer.batch_size) for seed in seeds])
+        batch = config.task.batches(seeds, "train", update, config.trainer.batch_size)
         optimizer.zero_grad()
         loss = losses(stacked, batch, focus(config.curriculum, Progress(updates=update)))
         loss.sum().backward()
@@ -116,17 +117,6 @@ def together(config: Config, seeds: Sequence[int], say: Callable[[int], None]) -
         Trained(seed, {name.removeprefix("model."): value[n].clone() for name, value in best.items()}, int(at_best[n]))
         for n, seed in enumerate(seeds)
     ]
-
-
-def validation(config: Config, seed: int) -> Batch:
-    """The sequences that pick a seed's best weights: of the first of `task.val_lengths`."""
-    length = config.task.val_lengths[0]
-    return config.task.batch(seed, "val", 0, config.trainer.val_sequences, (length, length))
-
-
-def stack(batches: list[Batch]) -> Batch:
-    """Batches of all seeds as one, [S B ...]."""
-    return Batch(*(torch.stack(parts) for parts in zip(*batches)))
 
 
 def clip(stacked: dict[str, nn.Parameter], limit: float) -> Tensor:
