@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from torch.nn import functional as F
 
 from tasks.base import Batch
 from tasks.binary_add import number, rows_of_bits
@@ -37,6 +38,7 @@ class ParallelMul(OneTick):
     probe_length: Count = 8
     bits: Annotated[int, Field(strict=True, ge=1, le=10)] = 8
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    squared: bool = False  # the loss is the mean square of what probabilities are off by, not cross-entropy
 
     @property
     def inputs(self) -> int:
@@ -51,6 +53,9 @@ class ParallelMul(OneTick):
         shorter = 1 << 2 * min(length, self.bits)
         held = int(np.ceil(shorter * self.held_out))
         return parted(self.bits, self.held_out)[held_out][: held if held_out else shorter - held]
+
+    def loss(self, logits: Tensor, batch: Batch, mean_over: str) -> Tensor:
+        return F.mse_loss(logits.sigmoid(), batch.targets) if self.squared else super().loss(logits, batch, mean_over)
 
     def drawn(self, random: np.random.Generator, length: int, count: int, split: str) -> np.ndarray:
         pairs = self.among(length, split != "train")

@@ -88,3 +88,11 @@ def test_half_of_the_units_are_products_and_a_single_one_has_no_half():
 )
 def test_what_it_has_not_is_refused(refused, word):
     assert word.partition("=")[0] in refused("train", "task=copy", "model=dense", word)
+
+
+@pytest.mark.parametrize(("activation", "least", "most"), [("relu", 0, 1e-7), ("selu", 1e-4, 1e-2)])
+def test_of_twenty_layers_of_relu_nothing_of_the_input_comes_out_and_of_selu_something(activation, least, most):
+    config = parse(composed("task=parallel_mul", "model.depth=20", "model.width=32", f"model.activation={activation}"))
+    torch.manual_seed(0)
+    batch = config.task.batch(0, "train", 0, 512)
+    assert least < build(config)(batch.inputs, batch.ticks).logits.std(0).mean() < most

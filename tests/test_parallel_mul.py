@@ -82,6 +82,7 @@ def test_one_wrong_bit_is_one_wrong_sequence_and_is_said(a, b, place):
     logits = 4 * batch.targets - 2
     assert task.score(logits, batch).errors.tolist() == [0, 0]
     assert task.loss(logits, batch, "bits").item() == pytest.approx(np.log2(1 + np.exp(-2)))
+    assert ParallelMul(squared=True).loss(logits, batch, "bits").item() == pytest.approx(1 / (1 + np.exp(2)) ** 2)
     logits[0, 0, place] *= -1
     score = task.score(logits, batch)
     assert (score.errors.tolist(), score.due.tolist(), score.wrong_sequences) == ([1, 0], [16, 16], 1)

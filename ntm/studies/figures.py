@@ -78,7 +78,8 @@ def shares(part: Part, found: dict[str, Any]) -> bytes:
             axis.text(place, at, said or "failed", ha="center", va="center", fontsize=8, color=ink)
     labels = [f"{n}{' (trained)' if k < part.inside else ''}" for k, n in enumerate(part.lengths)]
     axis.set(xticks=range(len(labels)), xticklabels=labels, yticks=range(len(rows)), yticklabels=rows)
-    axis.set_xlabel("length judged; in each cell whole sequences right, in %, seed by seed")
+    # The words may be longer than the axis is wide: what is left over goes under the rows' names.
+    axis.set_xlabel("length judged; in each cell whole sequences right, in %, seed by seed", loc="right")
     axis.spines[:].set_visible(False)
     return as_png(drawn)
 
