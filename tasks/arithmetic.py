@@ -98,8 +98,8 @@ class RealArithmetic(OneTick, Numbers):
         weights[first : first + each, 0] = weights[first + each - shared : first + 2 * each - shared, 1] = 1
         return weights
 
-    def numbers(self, random: np.random.Generator, length: int, count: int) -> np.ndarray:
-        """Inputs [count I] from the range of this length."""
+    def drawn(self, random: np.random.Generator, length: int, count: int, split: str) -> np.ndarray:
+        """Inputs [count I] from the range of this length, whatever the split."""
         return random.uniform(1 if length <= 2 else 2, length, (count, self.inputs))
 
     def of_sums(self, sums: np.ndarray) -> np.ndarray:
@@ -115,12 +115,9 @@ class RealArithmetic(OneTick, Numbers):
         They are off towards each other, 1 - 1e-5 and 1e-5, as in stable-nalu's export/function_task_static_mse_expectation.r;
         the mean is over 10,000 rows of inputs, always the same, in float64.
         """
-        drawn, ideal = self.numbers(np.random.default_rng(0), length, SAMPLES), self.sums
+        drawn, ideal = self.drawn(np.random.default_rng(0), length, SAMPLES, "test"), self.sums
         off = ideal * (1 - 2 * OFF) + OFF
         return float(np.square(self.of_sums(drawn @ off) - self.of_sums(drawn @ ideal)).mean())
-
-    def drawn(self, random: np.random.Generator, length: int, count: int, split: str) -> np.ndarray:
-        return self.numbers(random, length, count)
 
     def posed(self, drawn: np.ndarray) -> Batch:
         inputs = drawn.astype(np.float32)

@@ -139,10 +139,16 @@ class Task(ABC):
         `lengths` bounds the lengths drawn (default: the training lengths); where a task is not `mixed`, one length is
         drawn for the whole batch.
         """
-        shortest, longest = lengths or self.lengths
-        random = stream(seed, split, index)
-        drawn = random.integers(shortest, longest + 1, size if self.mixed else 1)
+        random, drawn = self.begun(seed, split, index, size if self.mixed else 1, lengths)
         return self.draw(random, np.broadcast_to(drawn, size).tolist(), split)
+
+    def begun(
+        self, seed: int, split: str, index: int, count: int, lengths: tuple[int, int] | None
+    ) -> tuple[np.random.Generator, np.ndarray]:
+        """What a batch is drawn from, and the first that is drawn from it: so many lengths."""
+        shortest, longest = lengths or self.lengths
+        random = np.random.default_rng([seed, SPLITS.index(split), index])
+        return random, random.integers(shortest, longest + 1, count)
 
     def batches(self, seeds: Sequence[int], split: str, index: int, size: int, lengths: tuple[int, int] | None = None) -> Batch:
         """The batch of each of S seeds, all of as many ticks, as one, [S B ...]; a task overrides this where that is faster."""
@@ -156,11 +162,6 @@ class Task(ABC):
     def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
         """Sequences of these lengths, one after another; a task overrides this where it makes all rows at once faster."""
         return pad([self.sequence(random, length, split) for length in lengths])
-
-
-def stream(seed: int, split: str, index: int) -> np.random.Generator:
-    """What the batch `index` of a split is drawn from."""
-    return np.random.default_rng([seed, SPLITS.index(split), index])
 
 
 def only_row(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from tasks.base import Batch, Task, only_row, stream
+from tasks.base import Batch, Task, only_row
 
 
 class OneTick(Task):
@@ -39,11 +39,8 @@ class OneTick(Task):
         return self.posed(self.drawn(random, lengths[0], len(lengths), split))
 
     def batches(self, seeds: Sequence[int], split: str, index: int, size: int, lengths: tuple[int, int] | None = None) -> Batch:
-        shortest, longest = lengths or self.lengths
-        parts = []
-        for seed in seeds:
-            random = stream(seed, split, index)
-            parts.append(self.drawn(random, int(random.integers(shortest, longest + 1, 1)[0]), size, split))
+        begun = (self.begun(seed, split, index, 1, lengths) for seed in seeds)
+        parts = [self.drawn(random, int(length), size, split) for random, (length,) in begun]
         return Batch(*(part.unflatten(0, (len(seeds), size)) for part in self.posed(np.concatenate(parts))))
 
 
