@@ -64,7 +64,7 @@ def worked(plan: list[Job], root: Path, executor: Executor, console: Console) ->
                 bar.advance(line)
                 made = len(missing) - len(waiting)
                 left = (time.monotonic() - begun) / made * len(waiting)
-                tell(console, f"{len(found)}/{len(plan)}  {job.name}: {in_short(job, found[job])}; at most {left:,.0f} s left")
+                tell(console, f"{len(found)}/{len(plan)}  {job.name}: {in_short(job, found[job])}; {left:,.0f} s left at this pace")
     if ends.watch.asked is not None:
         for future in waiting:
             future.cancel()

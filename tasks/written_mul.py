@@ -21,14 +21,14 @@ from tasks.operands import Arithmetic
 
 @dataclass(frozen=True, config=STRICT)
 class WrittenMul(Arithmetic):
-    """Two operands of `lengths` bits each, in 2n + 1 ticks."""
+    """Two operands of `lengths` bits each, in 2n + 1 ticks; in a batch all have as many, or most of it would be padding."""
 
     lengths: Range = (1, 20)
     val_lengths: Counts = (20, 40)
     test_lengths: Counts = (20, 40, 100)
     probe_length: Count = 8
 
-    inputs, outputs = 3, 1
+    inputs, outputs, mixed = 3, 1, False
     control = (2,)
 
     def ticks(self, length: int) -> int:

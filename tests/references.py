@@ -146,8 +146,9 @@ def stack_rnn(x, depth, U, b, A, b_A, D, b_D):
     return np.array(hidden), np.array(actions), np.array(stacks)
 
 
-def neural_gpu(x, W, improved, E, e, G, g, C, c, D, d):
+def neural_gpu(x, W, kernel, improved, E, e, G, g, C, c, D, d):
     """Kaiser & Sutskever 2015, section 2, or improved, Freivalds & Liepins 2017, section 3: logits, first column, price."""
+    G, C = (U.reshape(len(U), kernel, -1, len(C)) for U in (G, C))
     T, M = len(x), len(C)
     tanh, sigmoid = np.tanh, lambda z: 1 / (1 + np.exp(-z))
     if improved:
@@ -158,13 +159,13 @@ def neural_gpu(x, W, improved, E, e, G, g, C, c, D, d):
 
     def conv(U, b, image, m, t, w):
         total = b[m]
-        _, _, high, wide = U.shape
+        _, high, wide, _ = U.shape
         for k in range(M):
             for i in range(high):
                 for j in range(wide):
                     there = t + i - high // 2, w + j - wide // 2
                     if 0 <= there[0] < T and 0 <= there[1] < W:
-                        total += U[m, k, i, j] * image[k, *there]
+                        total += U[m, i, j, k] * image[k, *there]
         return total
 
     for _ in range(T):

@@ -27,6 +27,7 @@ def test_every_choice_builds_and_runs(choice):
         "recipe=copy_tape": ["task=copy", "model=tape"],
         "recipe=repeat_copy_tape": ["task=repeat_copy", "model=tape"],
         "recipe=clock_tape_pair": ["task=clock"],
+        "recipe=written_mul_neural_gpu": ["task=written_mul"],
     }
     config = parse(composed(choice, *needed.get(choice, [])))
     model = build(config)

@@ -35,7 +35,7 @@ def test_it_is_the_papers_step_once_for_every_tick(width, kernel, improved):
     output = model(inputs, record=True)
     _, price = model.run(inputs, torch.tensor([6, 6]))
     for row in range(2):
-        logits, column, paid = references.neural_gpu(inputs[row].numpy(), width, improved, *numbers(model))
+        logits, column, paid = references.neural_gpu(inputs[row].numpy(), width, kernel, improved, *numbers(model))
         assert_close(output.logits[row].detach().numpy(), logits)
         assert_close(output.signals[0].values[row].detach().numpy(), column)
         assert price[row].item() == pytest.approx(paid)
@@ -43,21 +43,37 @@ def test_it_is_the_papers_step_once_for_every_tick(width, kernel, improved):
 
 
 def test_thirds_of_the_maps_move_along_time():
-    image = torch.arange(1.0, 5)[None, None, :, None].expand(1, 8, 4, 2)
-    moved = diagonal(image)[0, :, :, 1].tolist()
+    image = torch.arange(1.0, 5)[None, :, None, None].expand(1, 4, 2, 8)
+    moved = diagonal(image)[0, :, 1].T.tolist()
     assert moved == [*2 * [[0, 1, 2, 3]], *2 * [[2, 3, 4, 0]], *4 * [[1, 2, 3, 4]]]
-    assert torch.equal(diagonal(image[:, :2]), image[:, :2])  # too few maps for thirds: none moves
+    assert torch.equal(diagonal(image[..., :2]), image[..., :2])  # too few maps for thirds: none moves
 
 
 def test_a_row_is_the_same_alone_and_beside_longer_ones():
-    model, inputs = model_of(), randn(3, 7, 3)
-    ticks = torch.tensor([2, 7, 4])
-    column, price = model.run(inputs, ticks)
+    model, inputs, noise = model_of(), randn(4, 7, 3), randn(4, 7, 15)
+    ticks = torch.tensor([2, 7, 4, 7])
+    column, price = model.run(inputs, ticks, noise)
     for row, last in enumerate(ticks.tolist()):
-        alone, paid = model.run(inputs[row : row + 1, :last], ticks[row : row + 1])
+        alone, paid = model.run(inputs[row : row + 1, :last], ticks[row : row + 1], noise[row : row + 1, :last])
         assert_close(column[row, :last], alone[0])
         assert_close(price[row], paid[0])
         assert not column[row, last:].any()
+
+
+@pytest.mark.parametrize("improved", [True, False])
+def test_noise_is_added_to_what_goes_into_units_in_every_step(improved):
+    """What is the same in every cell is a bias."""
+    model, inputs, noise = model_of(improved=improved), randn(2, 5, 3), randn(15)
+    assert model.noise_width == len(noise)
+    noisy = model(inputs, noise=noise.expand(2, 5, 15)).logits
+    model.step.gates.bias.data += noise[:10]
+    model.step.candidate.bias.data += noise[10:]
+    assert_close(noisy, model(inputs).logits)
+
+
+def test_what_it_needs_is_counted_without_numbers():
+    with torch.device("meta"):
+        assert NeuralGPU(**SIZES)(torch.zeros(2, 4, 3), torch.tensor([4, 2])).logits.shape == (2, 4, 2)
 
 
 def test_all_that_is_told_reaches_every_tick():
@@ -89,8 +105,8 @@ def test_the_price_of_saturation_is_in_the_loss_and_falls_by_training():
 
 
 def test_what_is_within_the_limit_costs_nothing():
-    x = torch.tensor([-2.0, -0.9, 0, 0.5, 0.9, 1.4]).reshape(1, 1, 6, 1)
-    assert_close(beyond(x), torch.tensor([1.1 + 0.5]))
+    x = torch.tensor([-2.0, -0.9, 0, 0.5, 0.9, 1.4]).reshape(1, 2, 3, 1)
+    assert_close(beyond(x), torch.tensor([[1.1, 0.5]]))
 
 
 @pytest.mark.parametrize("improved", [True, False])
@@ -104,6 +120,6 @@ def test_gradients_are_right_and_reach_every_parameter(improved):
 
 def test_a_fresh_one_keeps_most_of_what_it_has():
     torch.manual_seed(0)
-    model, image = NeuralGPU(**SIZES), torch.rand(1, 5, 6, 2)
-    kept, _ = model.step(image, torch.ones(1, 1, 6, 1))
+    model, image = NeuralGPU(**SIZES), torch.rand(1, 6, 2, 5)
+    kept, _ = model.step(image, torch.ones(1, 6, 1, 1), torch.zeros(1, 6, 1, 15))
     assert F.l1_loss(kept, diagonal(image)) < 0.25

@@ -219,7 +219,7 @@ BATCHES = {
     "parallel_mul": "d4d00bd873cfb84e",
     "digit_sum": "5e776a34f72f78ab",
     "product_text": "352ba8d6b20cdd3c",
-    "written_mul": "8d7c45023936ce5f",
+    "written_mul": "2a82e09f3b5888d8",
 }
 
 
