@@ -73,7 +73,7 @@ class CurriculumConfig:
     least_batches: Count  # at a stage before the next
     advance_below: Fraction  # running bit error
     learned_below: Fraction  # validation bit error at which the task counts as learned
-    noise: NotNegative  # final standard deviation on the logits of gates
+    noise: NotNegative  # final standard deviation of what a model adds to its logits or units
     noise_updates: Count  # from none to all of it
     noise_below: Fraction  # running bit error under which noise rises
     noise_above: Fraction  # running bit error over which noise falls

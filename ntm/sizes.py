@@ -1,5 +1,7 @@
 """What a configuration would need in memory, told before anything is allocated; lower bounds, so that nothing that fits is refused.
 
+A batch is counted as if all its rows were as long as they may be.
+
 Shapes are tried out on torch's device "meta", which computes them and holds no numbers. Letters: B batch, T ticks.
 """
 

@@ -21,7 +21,7 @@ from tasks.operands import Arithmetic
 
 @dataclass(frozen=True, config=STRICT)
 class WrittenMul(Arithmetic):
-    """Two operands of `lengths` bits each, in 2n + 1 ticks; in a batch all have as many, or most of it would be padding."""
+    """Two operands of `lengths` bits each, in 2n + 1 ticks; in a batch all have as many, or much of it would be padding."""
 
     lengths: Range = (1, 20)
     val_lengths: Counts = (20, 40)

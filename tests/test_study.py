@@ -20,6 +20,7 @@ from ntm.studies.results import wilson
 from ntm.studies.work import Outcome, judged, kept, key_of, work
 from ntm.training.data import Draw
 from ntm.training.module import LitModel
+from ntm.words import CONFIG_DIR
 from tasks import TASKS
 
 PART = Part(
@@ -121,6 +122,18 @@ def test_seeds_that_are_trained_together_are_as_each_is_alone(words):
         assert trained.updates == lit.progress.updates == 12
         for name, value in lit.model.state_dict().items():
             torch.testing.assert_close(trained.weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # a Transformer's seeds attend one after another
+@pytest.mark.parametrize("choice", sorted({path.stem for path in (CONFIG_DIR / "model").glob("*.yaml")} - {"turing"}))
+def test_seeds_of_a_model_are_trained_together_or_refused(choice):
+    words = ["task=copy", "task.lengths=[2,2]", f"model={choice}", "recipe=neutral", *CONSTANT, "trainer.max_steps=1"]
+    config = parse(composed(*words))
+    if config.model.together:
+        assert [trained.updates for trained in seeds.together(config, [3, 5], lambda made: None)] == [1, 1]
+    else:
+        with pytest.raises(UserError, match="its seeds cannot be trained together; allowed: one by one"):
+            seeds.together(config, [3, 5], lambda made: None)
 
 
 def test_a_seed_that_is_not_finite_stays_as_it_was_and_the_others_go_on(monkeypatch):

@@ -119,7 +119,7 @@ class Model(nn.Module, ABC):
         What is said after a row's last tick may be anything.
 
         `room` is how much memory to begin with, for models that have one; None is what they were built with. `noise`
-        [B T K], drawn by the caller, is added to gates' logits. `record` fills the signals.
+        [B T K], drawn by the caller, is added to logits of gates, or to what else the model says. `record` fills the signals.
         """
 
     def use(self, backend: str) -> None:
@@ -223,6 +223,11 @@ class ModelConfig(ABC):
     @abstractmethod
     def about(self) -> str:
         """What it is, in a few words, for the summary of a run."""
+
+    @property
+    def together(self) -> bool:
+        """Whether many can be trained as one (`torch.func.vmap`): it must be of torch's plain functions, whatever a batch holds."""
+        return True
 
     @abstractmethod
     def build(self, task: Task) -> Model:

@@ -26,7 +26,7 @@ def beyond(x: Tensor) -> Tensor:
 def seen(image: Tensor, rows: int, columns: int) -> Tensor:
     """What a step sees from every cell of an image [B T W M], [B T W KM]: the cells around it, zeros beyond the edges.
 
-    With it a convolution is one product of matrices, which takes half the time of torch's own on images so narrow.
+    With it a convolution is one product of matrices: half the time of torch's own by one column, a sixth more by four.
     """
     padded = F.pad(image, (0, 0, columns // 2, columns // 2, rows // 2, rows // 2))
     ticks, width = image.shape[1:3]
@@ -55,12 +55,10 @@ class Step(nn.Module):
         """
         maps = image.shape[-1]
         gates = self.gates(seen(image, *self.kernel)) + noise[..., : 2 * maps]
-        if not self.improved:
-            reset, update = gates.sigmoid().chunk(2, dim=-1)
-            candidate = self.candidate(seen(reset * image, *self.kernel)) + noise[..., 2 * maps :]
-            return torch.lerp(candidate.tanh(), image, update) * lasting, image.new_zeros(len(image))
-        reset, update = (gates.clamp(-1, 1) / 2 + 0.5).chunk(2, dim=-1)
+        reset, update = (gates.clamp(-1, 1) / 2 + 0.5 if self.improved else gates.sigmoid()).chunk(2, dim=-1)
         candidate = self.candidate(seen(reset * image, *self.kernel)) + noise[..., 2 * maps :]
+        if not self.improved:
+            return torch.lerp(candidate.tanh(), image, update) * lasting, image.new_zeros(len(image))
         stepped = torch.lerp(candidate.clamp(-1, 1), diagonal(image), update)
         return stepped * lasting, ((beyond(gates) + beyond(candidate)) * lasting[..., 0, 0]).sum(1)
 
@@ -132,6 +130,10 @@ class NeuralGPUConfig(ModelConfig):
     def about(self) -> str:
         kind = "improved Neural GPU" if self.improved else "Neural GPU"
         return f"{kind}, {self.maps} maps, width {self.width}, kernel {self.kernel}"
+
+    @property
+    def together(self) -> bool:
+        return False  # how many rows go on is read off a batch
 
     def build(self, task: Task) -> NeuralGPU:
         """The network for the task's channels."""

@@ -45,6 +45,10 @@ class RNNConfig(ModelConfig):
     def about(self) -> str:
         return f"{self.kind}, {self.layers} layer(s) of {self.width}"
 
+    @property
+    def together(self) -> bool:
+        return False  # torch's own layers have no rule for it
+
     def build(self, task: Task) -> RNN:
         """The network for the task's channels."""
         return RNN(self.kind, task.inputs, self.width, self.layers, task.outputs)

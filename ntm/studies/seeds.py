@@ -51,7 +51,10 @@ class Trained(NamedTuple):
 
 
 def check(config: Config) -> None:
-    """Raise UserError where a recipe does what depends on how a run goes: then seeds would part."""
+    """Raise UserError where a recipe or a model does what depends on how a run goes: then seeds would part."""
+    if not config.model.together:
+        name = plain(config)["model"]["name"]
+        raise UserError(f"model={name} ({config.model.about}): its seeds cannot be trained together; allowed: one by one")
     curriculum, optimizer, trainer = config.curriculum, config.optimizer, config.trainer
     wanted = {
         "curriculum.stages": (list(curriculum.stages), []),

@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     error: NotNegative = 0.5  # running mean of their bit error
     blur: NotNegative = 1.0  # running mean of how blurred heads are, where a penalty is on it
     learned_at: Natural | None = None  # update of the validation that showed the task learned
-    noise: NotNegative = 0.0  # standard deviation of the noise on the gates' logits
+    noise: NotNegative = 0.0  # standard deviation of what `Model.forward` is given
     rounding: Fraction = 0.0  # how far values are on the way from `rounding_from` to bits
     cut: Natural = 0  # channels given up
     cut_at: Natural | None = None  # update at which one was cut that may still be missed

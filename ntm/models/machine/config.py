@@ -40,6 +40,10 @@ class MachineConfig(ModelConfig):
     def about(self) -> str:
         return f"{self.controller.kind} controller, {self.heads.kind} heads, {self.slots} slots x {self.slot_width}"
 
+    @property
+    def together(self) -> bool:
+        return self.controller.kind != "lstm"  # torch's own cell has no rule for it
+
     def build(self, task: Task) -> Recurrent:
         """The machine in its loop; raises UserError where slots, heads and task do not fit each other."""
         needed = task.room(task.lengths[1])
