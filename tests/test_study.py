@@ -176,8 +176,10 @@ def test_a_sentence_says_what_was_learned():
     silent = OUTCOME._replace(told="")
     assert sentence(PART, [silent._replace(solved=(True, True))] * 2) == "solved at every length that was judged, by every seed."
     assert sentence(PART, [silent._replace(solved=(False, False))]) == (
-        "not learned: 100 % of sequences right at 3 and 99 % of sequences right at 6; solved inside by 0 of 1 seeds."
+        "solved by no seed: 100 % of sequences right at 3 and 99 % of sequences right at 6."
     )
+    some = sentence(PART, [silent, silent._replace(solved=(False, False))])
+    assert some.startswith("what it was trained on was learned by 1 of 2 seeds: 100 % of sequences right at 3")
     assert sentence(PART, []) == "no seed ended well."
 
 

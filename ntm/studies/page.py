@@ -132,7 +132,9 @@ def sentence(part: Part, outcomes: list[Outcome]) -> str:
         return f"{own}solved outside by {outside} of {count} seeds: {said}."
     if inside == count:
         return f"{own}learned what it was trained on, and not what follows from it: {said}."
-    return f"{own}not learned: {said}; solved inside by {inside} of {count} seeds."
+    if inside:
+        return f"{own}what it was trained on was learned by {inside} of {count} seeds: {said}."
+    return f"{own}solved by no seed: {said}."
 
 
 def at_length(part: Part, outcomes: list[Outcome], place: int) -> str:
