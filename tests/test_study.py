@@ -14,7 +14,7 @@ from ntm.errors import UserError
 from ntm.studies import seeds
 from ntm.studies.apart import StoppedError
 from ntm.studies.figures import told
-from ntm.studies.page import sentence
+from ntm.studies.page import sentence, took
 from ntm.studies.plan import Budget, Job, Part, Row, Study, jobs, within
 from ntm.studies.results import wilson
 from ntm.studies.work import Outcome, judged, kept, key_of, work
@@ -181,6 +181,16 @@ def test_a_sentence_says_what_was_learned():
     some = sentence(PART, [silent, silent._replace(solved=(False, False))])
     assert some.startswith("what it was trained on was learned by 1 of 2 seeds: 100 % of sequences right at 3")
     assert sentence(PART, []) == "no seed ended well."
+
+
+def test_what_a_row_took_is_of_no_other_whose_name_begins_like_it():
+    seconds = {
+        "text, at once, seed 0": [1.0],
+        "text, at once, seed 1": [3.0],
+        "text, at once, reversed, seed 0": [9.0],
+        "text, a, seeds 0 to 2": [4.0],
+    }
+    assert [took(seconds, "text", row) for row in ("at once", "at once, reversed", "a")] == [2.0, 9.0, 4.0]
 
 
 def test_a_job_is_kept_and_another_plan_is_worked_on_anew(tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ def counted(part: Part, budget: str) -> str:
 
 def took(seconds: dict[str, list[float]], part: str, row: str) -> float:
     """Seconds of one seed of a row, the median."""
-    return median(value for name, values in seconds.items() if name.startswith(f"{part}, {row}, ") for value in values)
+    return median(value for name, values in seconds.items() if name.rpartition(", seed")[0] == f"{part}, {row}" for value in values)
 
 
 def table(part: Part, found: dict[str, Any], seconds: dict[str, float]) -> list[str]:
