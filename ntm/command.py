@@ -64,7 +64,8 @@ def command(
                 refuse_other_keys(words, values, name)
                 begun = True
                 body(values, words)
-            except (UserError, OmegaConfBaseException) as error:  # here: what leaves this function, Hydra comments on
+            except (UserError, HydraException, OmegaConfBaseException) as error:
+                # Here, for what leaves this function, Hydra comments on.
                 fail(name, one_line(error, name))
             except (MemoryError, RuntimeError) as error:
                 if not is_of_memory(error):

@@ -16,9 +16,10 @@ REFUSED = {
     "page=page.txt": ["page=page.txt", ".md"],
     "study=bogus": ["study=bogus", "first, multiplication"],
     "on=tcp://127.0.0.1:1": ["on=tcp://127.0.0.1:1", "local"],
-    "study.parts.copy.rows.GRU.words=[model=bogus]": ["model=bogus"],
-    "study.parts.copy.rows.GRU.words=[trainer.batch_size=0]": ["trainer.batch_size=0"],
+    "study.parts.copy.rows.GRU.words=['model=bogus']": ["model=bogus: no such model; allowed: "],
+    "study.parts.copy.rows.GRU.words=['trainer.batch_size=0']": ["trainer.batch_size=0: ", "(in task=copy"],
     "study.parts.copy.sequences=0": ["study.parts.copy.sequences=0"],
+    "+study.parts.copy.inside=9": ["study.parts.copy.inside=9", "lengths; allowed: at most as many"],
 }
 
 
@@ -49,6 +50,16 @@ def studied(folder, *words, **keywords):
     return subprocess.Popen(
         [sys.executable, "-m", "ntm.study", *words], stdout=subprocess.PIPE, text=True, cwd=folder.parent, **keywords
     )
+
+
+def test_a_row_that_cannot_be_composed_gets_one_line_and_no_folder(tmp_path):
+    """Typed, not called: of what leaves its main function, Hydra says something itself."""
+    process = studied(tmp_path / "study", "study.parts.copy.rows.GRU.words=['model=bogus']", stderr=subprocess.PIPE)
+    error = process.communicate()[1]
+    assert process.returncode == 2
+    assert error.count("\n") == 1, error
+    assert "model=bogus: no such model; allowed: " in error
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.fixture(scope="module")

@@ -99,10 +99,12 @@ def within(study: Study, budget: str) -> Study:
 
 
 def jobs(study: Study, budget: str) -> list[Job]:
-    """All jobs of a study whose parts have this budget; raises UserError where a row says not how long an update takes."""
+    """All jobs of a study whose parts have this budget; raises UserError where a part or a row does not fit together."""
     found = []
     for name, part in study.parts.items():
         asked = part.budgets[budget]
+        if part.inside > len(part.lengths):
+            raise UserError(f"study.parts.{name}.inside={part.inside}: of {len(part.lengths)} lengths; allowed: at most as many")
         if len({slug(row) for row in part.rows}) < len(part.rows):
             raise UserError(f"study.parts.{name}.rows: two have one folder; allowed: names that differ in letters or digits")
         for row_name, row in part.rows.items():
