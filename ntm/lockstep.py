@@ -9,7 +9,7 @@ from ntm.models.base import Model
 from ntm.models.machine.machine import Machine
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.models.recurrent import Recurrent
-from ntm.proofs import addition, clocking, copying, repeating
+from ntm.proofs import addition, clocking, copying, counting, repeating
 from ntm.proofs.lockstep import Proof
 from ntm.proofs.ticks import Ticks, UnprovedError
 from ntm.runs import Loaded
@@ -65,21 +65,26 @@ def heads_of(model: Model) -> TapeHeads:
     return model.cell.access
 
 
-def unclocked_or_wide(model: Model, task: Task) -> str:
+def repeater_lacks(model: Model, task: Task) -> str:
     """Why there can be no proof of a repeater."""
     assert isinstance(task, RepeatCopy)
-    if task.protocol != "clocked":
-        return f"task.protocol={task.protocol}, where no flag begins a copy"
-    return repeating.lacks(heads_of(model), task.width)
+    proof = repeating if task.protocol == "clocked" else counting
+    return proof.lacks(heads_of(model), task.width)
 
 
 def repeats(model: Model, task: Task) -> Proof:
-    """That it repeats."""
-    lacking = unclocked_or_wide(model, task)
-    if lacking:
-        raise UnprovedError(lacking)
+    """That it repeats: as often as flags say, or as the count says that it is told once."""
     assert isinstance(task, RepeatCopy)
-    return repeating.prove_repeating(Ticks(model), task.width)
+    if task.protocol == "clocked":
+        return repeating.prove_repeating(Ticks(model), task.width)
+    return counting.prove_counting(Ticks(model), task.width, task.counts())
+
+
+def copies_of(task: Task) -> str:
+    """What a repeater is proved for."""
+    assert isinstance(task, RepeatCopy)
+    low, high = task.repeats
+    return f"{vectors(task)}, in {'any number of' if task.protocol == 'clocked' else f'{low} to {high}'} copies"
 
 
 def moved_by_more(model: Model, task: Task) -> str:
@@ -115,9 +120,9 @@ KINDS: dict[type[Task], Kind] = {
     ),
     RepeatCopy: Kind(
         repeats,
-        unclocked_or_wide,
-        lambda task: f"{vectors(task)}, in any number of copies",
-        "for all n, all vectors and any number of copies the network says them as often as flags ask for, and marks the end",
+        repeater_lacks,
+        copies_of,
+        "for all of these the network says the vectors as often as it is asked to, and marks the end",
         "a run starts with a register of zeros, every slot blank, and the head on slot 0 of 2 (n + 2) slots or more",
     ),
     Clock: Kind(

@@ -71,6 +71,11 @@ class RepeatCopy(Task):
         deviation = np.sqrt(((high - low + 1) ** 2 - 1) / 12) or 1.0
         return (repeats - (low + high) / 2) / deviation
 
+    def counts(self) -> dict[int, float]:
+        """All numbers of copies that may be asked for, as the network sees them."""
+        low, high = self.repeats
+        return {repeats: float(np.float32(self.normalise(repeats))) for repeats in range(low, high + 1)}
+
     def staged(self, stage: int) -> Self:
         """At most `stage` repeats, of all lengths: few vectors alone need no memory worth the name."""
         return replace(self, repeats=(min(self.repeats[0], stage), min(self.repeats[1], stage)))

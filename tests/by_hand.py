@@ -88,7 +88,7 @@ def ticks_of_run(ticks, inputs, slots):
     for x in inputs:
         away = at if at <= slots // 2 else at - slots
         seen = [ticks.blank if hidden else tape[(at + offset) % slots] for offset, hidden in zip(SEES, blind)]
-        tick = Tick(tuple(map(int, x.tolist())), near(away), register, *seen)
+        tick = Tick(tuple(x.tolist()), near(away), register, *seen)
         yield tick
         did = ticks[tick]
         tape[at], register, at = did.content, did.register, did.slot(at) % slots

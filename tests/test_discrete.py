@@ -95,11 +95,11 @@ def test_lookup_is_the_whole_machine_rounded_tick_by_tick(drawn):
     assert discrete.figures()["combinations"] <= 21
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(machines(), st.integers(16, 40))
 def test_many_rows_abreast_are_the_same_as_one_after_the_other(drawn, rows):
     model, slots, seed = drawn
-    inputs = torch.from_numpy(np.random.default_rng(seed).integers(0, 2, (rows, 20, INPUTS))).float()
+    inputs = torch.from_numpy(np.random.default_rng(seed).choice([0, 1, -0.3], (rows, 20, INPUTS))).float()
     together, alone = model.discrete(), model.discrete()
     first = together(inputs[:, :12], room=slots)
     went_on = together(inputs[:, 12:], state=first.state)
@@ -113,19 +113,18 @@ def test_many_rows_abreast_are_the_same_as_one_after_the_other(drawn, rows):
     assert all(len({number for number, *_ in known.values()}) == len(known) for known in together.decisions.values())
 
 
-@pytest.mark.parametrize("why", ["too few", "no bits", "several lengths", "too many codes", "too long a key"])
+@pytest.mark.parametrize("why", ["too few", "several lengths", "too many codes", "too long a key"])
 def test_what_cannot_be_run_abreast_is_run_row_by_row(why, monkeypatch):
     model, task = model_of("task=binary_mul", "model=tape_pair" if why == "too long a key" else "model=tape")
     for parameter in model.parameters():  # so large that much is written
         torch.nn.init.normal_(parameter, 0, 0.7)
     inputs = task.batch(0, "test", 0, 2 if why == "too few" else 16, (3, 3)).inputs
     ticks = torch.full((len(inputs),), inputs.shape[1])
-    if why == "no bits":
-        inputs = inputs * 0.9
     if why == "several lengths":
         ticks[0] -= 1
     if why == "too many codes":
         monkeypatch.setattr(abreast, "CONTENTS", 1)
+        monkeypatch.setattr(abreast, "MOST_BITS", abreast.AWAY + 5 * 2)
     made = model.discrete()(inputs, ticks, room=20)
     for row in range(len(inputs)):
         alone = model.discrete()(inputs[row : row + 1, : ticks[row]], room=20)

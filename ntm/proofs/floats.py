@@ -7,6 +7,7 @@ register, moves and answers. Between ticks nothing adds up, for all that the mac
 Letters: D decisions, M slot width, C hidden units.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from torch import nn
 
 from ntm.models.machine.access import CLIP
 from ntm.models.machine.lookup import Code
-from ntm.proofs.ticks import Did, Ending, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import SEES, Did, Ending, Endings, Tick, Ticks, UnprovedError
 
 ROUNDING = 2.0**-24
 """Of one operation in float32, relative."""
@@ -28,6 +29,9 @@ FUNCTION = 1e-5
 
 LARGEST = 1e37
 """Sums up to here cannot leave float32's range."""
+
+
+NONE: Mapping[Endings, Code] = {}
 
 
 class Margins(NamedTuple):
@@ -52,7 +56,7 @@ class Signs(NamedTuple):
     error: np.ndarray
 
 
-def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code]) -> Margins:
+def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code], among: Mapping[Endings, Code] = NONE) -> Margins:
     """Of what was made at ticks, and said at the end of some; raises UnprovedError where a sign that matters is not certain, or is
     not the one that it rests on.
     """
@@ -67,16 +71,42 @@ def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code])
         agree(logits.value > 0, bits([did.register for did in dids]), "a register's bit")
         found.append(squashed(logits))
     number = {tick: n for n, tick in enumerate(asked)}
-    rows = [number[ending.tick] for ending in said]
-    reads = exact(bits([b"".join(ticks.seen(ending, ticks.window)) for ending in said]))
-    logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), reads))
-    agree(logits.value > 0, bits(list(said.values())), "an answer's bit")
-    found.append(Signs(np.abs(logits.value), logits.error))
+    if said:
+        rows = [number[ending.tick] for ending in said]
+        reads = exact(bits([b"".join(ticks.seen(ending, ticks.window)) for ending in said]))
+        logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), reads))
+        agree(logits.value > 0, bits(list(said.values())), "an answer's bit")
+        found.append(Signs(np.abs(logits.value), logits.error))
+    found += answered(ticks, hidden, number, among)
     found = [signs for signs in found if signs.margin.size]
     worst = max(float(share(signs).max()) for signs in found)
     if not worst < 1:
-        raise UnprovedError("a sign is not certain in float32")
+        raise UnprovedError("a sign is not certain in float32, or a wrong answer may come")
     return Margins(min(float(s.margin.min()) for s in found), max(float(s.error.max()) for s in found), worst)
+
+
+def answered(ticks: Ticks, hidden: Bounded, number: Mapping[Tick, int], among: Mapping[Endings, Code]) -> list[Signs]:
+    """The signs of answers where any of some contents are read: by the worst of each slot, for what slots say adds up."""
+    groups: dict[tuple[frozenset[Code], ...], list[Endings]] = defaultdict(list)
+    for endings in among:
+        groups[endings[1:]].append(endings)
+    output, count = ticks.decisions.output, ticks.decisions.machine.controller.width
+    weight = output.weight.detach().double().numpy().T[count:]
+    by_slot = dict(zip(ticks.window, np.split(weight, len(ticks.window))))
+    found = []
+    for slots, group in groups.items():
+        rows = [number[endings.tick] for endings in group]
+        sign = np.where(bits([among[endings] for endings in group]) > 0, 1, -1)
+        silent = exact(np.zeros((len(rows), len(weight))))
+        logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), silent))
+        margin, error = sign * logits.value, logits.error
+        for offset, of_slot in by_slot.items():
+            held = bits(sorted(slots[SEES.index(offset)]))
+            adds, sizes = held @ of_slot, (held @ np.abs(of_slot)).max(0)
+            margin = margin + np.where(sign > 0, adds.min(0), -adds.max(0))
+            error = error + rounding_of(output.in_features) * sizes + TINY * len(of_slot)
+        found.append(Signs(margin, error))
+    return found
 
 
 def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
@@ -122,14 +152,19 @@ def through(layer: nn.Linear, before: Bounded) -> Bounded:
     """A layer's sums; raises UnprovedError where one may overflow."""
     weight = layer.weight.detach().double().numpy().T
     bias = layer.bias.detach().double().numpy()
-    terms = len(weight) + 2
-    rounding = 1.001 * terms * ROUNDING / (1 - terms * ROUNDING)  # a thousandth for what is computed here
+    rounding = rounding_of(len(weight))
     sizes = np.abs(before.value) @ np.abs(weight) + np.abs(bias)
     errors = before.error @ np.abs(weight)
     if not (sizes + errors < LARGEST).all():
         raise UnprovedError("a sum may leave float32's range")
-    flushed = TINY * (terms + (np.abs(before.value) + before.error).sum(1, keepdims=True))
+    flushed = TINY * (len(weight) + 2 + (np.abs(before.value) + before.error).sum(1, keepdims=True))
     return Bounded(before.value @ weight + bias, errors * (1 + rounding) + rounding * sizes + flushed)
+
+
+def rounding_of(inputs: int) -> float:
+    """Of a sum over so many inputs in float32, as a share of its terms' sizes."""
+    terms = inputs + 2
+    return 1.001 * terms * ROUNDING / (1 - terms * ROUNDING)  # a thousandth for what is computed here
 
 
 def each(logits: Bounded, heads: int, part: slice) -> Bounded:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ntm.models.machine.lookup import Code
 from ntm.proofs.floats import Margins, margins
-from ntm.proofs.ticks import FAR, SEES, Did, Ending, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, SEES, Did, Ending, Endings, Tick, Ticks, UnprovedError
 
 MOST = 200_000
 """Ticks, and ends of some; more are given up."""
@@ -33,17 +33,27 @@ class Lockstep:
         self.ticks = ticks
         self.made: dict[Tick, Did] = {}
         self.due: dict[Ending, Code] = {}
+        self.ended: dict[Endings, Code] = {}
         self.torn = False  # whether two things are due at one end
         self.hidden = [offset not in ticks.window for offset in SEES]
         self.hidden[SEES.index(0)] = False  # what becomes of a slot depends on what it holds
 
-    def tick(self, inputs: tuple[int, ...], slot: int, register: Code, *slots: Code) -> tuple[Tick, Did]:
+    def tick(self, inputs: tuple[float, ...], slot: int, register: Code, *slots: Code) -> tuple[Tick, Did]:
         """One that may come, by what is left of the head, under it and right of it: what it depends on, and what it does."""
-        tick = Tick(inputs, near(slot), register, *self.visible(slots))
-        if tick not in self.made:
-            self.made[tick] = self.ticks[tick]
+        return self.at_once([self.asked(inputs, slot, register, *slots)])[0]
+
+    def asked(self, inputs: tuple[float, ...], slot: int, register: Code, *slots: Code) -> Tick:
+        """What a tick depends on."""
+        return Tick(inputs, near(slot), register, *self.visible(slots))
+
+    def at_once(self, asked: Sequence[Tick]) -> list[tuple[Tick, Did]]:
+        """Several that may come, each with what it does."""
+        fresh = [tick for tick in dict.fromkeys(asked) if tick not in self.made]
+        if fresh:
+            self.ticks.make([tick for tick in fresh if tick not in self.ticks])
+            self.made.update((tick, self.ticks[tick]) for tick in fresh)
             self.few(len(self.made))
-        return tick, self.made[tick]
+        return [(tick, self.made[tick]) for tick in asked]
 
     def ends(self, tick: Tick, *slots: Code, due: Code) -> None:
         """At the end of a tick, where these slots are read, this is due."""
@@ -51,6 +61,13 @@ class Lockstep:
             tick, _ = self.tick(tick.inputs, FAR, *tick[2:])
         self.torn |= self.due.setdefault(Ending(tick, *self.visible(slots)), due) != due
         self.few(len(self.due))
+
+    def ends_among(self, tick: Tick, *slots: frozenset[Code], due: Code) -> None:
+        """At the end of a tick far from home, where slots with any of these contents are read, this is due."""
+        unseen = frozenset([self.ticks.blank])
+        among = [unseen if hidden else contents for hidden, contents in zip(self.hidden, slots)]
+        self.torn |= self.ended.setdefault(Endings(tick, *among), due) != due
+        self.few(len(self.ended))
 
     def visible(self, slots: Sequence[Code]) -> list[Code]:
         """Three slots; those that the head does not see are all alike."""
@@ -72,12 +89,15 @@ class Lockstep:
         """What is said is what is due, and certain in float32; raises UnprovedError where not."""
         if self.torn:
             raise UnprovedError("what is due depends on more than the machine sees")
-        said = (self.ticks.logits(list(self.due)) > 0).numpy()
-        if (said != np.array([list(due) for due in self.due.values()], bool)).any():
-            raise UnprovedError("a wrong answer may come")
+        if self.due:
+            said = (self.ticks.logits(list(self.due)) > 0).numpy()
+            if (said != np.array([list(due) for due in self.due.values()], bool)).any():
+                raise UnprovedError("a wrong answer may come")
         held = {code for tick in self.made for code in (tick.left, tick.own, tick.right)}
         registers = {tick.register for tick in self.made}
-        return Proof(len(self.made), len(self.due), len(held), len(registers), margins(self.ticks, self.made, self.due))
+        answers = len(self.due) + len(self.ended)
+        bounds = margins(self.ticks, self.made, self.due, self.ended)
+        return Proof(len(self.made), answers, len(held), len(registers), bounds)
 
 
 def near(slot: int) -> int:

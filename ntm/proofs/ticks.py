@@ -41,7 +41,7 @@ class StrayError(UnprovedError):
 class Tick(NamedTuple):
     """What a tick depends on."""
 
-    inputs: tuple[int, ...]
+    inputs: tuple[float, ...]
     slot: int  # FAR for all from there on
     register: Code
     left: Code
@@ -79,6 +79,15 @@ class Ending(NamedTuple):
     right: Code
 
 
+class Endings(NamedTuple):
+    """Ends of a tick, of one head on one tape, at which any of these contents are read in the three slots."""
+
+    tick: Tick
+    left: frozenset[Code]
+    own: frozenset[Code]
+    right: frozenset[Code]
+
+
 def fits(model: Model, count: int = 1) -> bool:
     """Whether a rounded model is of a kind that can be proved: `count` tape heads, each on its own tape, that see their slot and
     those beside it.
@@ -103,16 +112,25 @@ class Ticks(dict[Tick, Did]):
         self.register: Code = codes(self.decisions.start.controller.register)[0]
         self.window: tuple[int, ...] = machine.access.window
 
-    @torch.no_grad()
     def __missing__(self, tick: Tick) -> Did:
+        self.make([tick])
+        return self[tick]
+
+    @torch.no_grad()
+    def make(self, asked: Sequence[Tick]) -> None:
+        """Ask for ticks, each there once, at a time: of many this takes a small part of what one after the other does."""
+        reach = self.decisions.shape.reach
+        for tick, (number, register, *acts) in zip(asked, self.decisions.of([self.key(tick) for tick in asked])):
+            moves = (divmod(move, 2 * reach + 1) for move in acts[1::2])
+            goes = tuple(Move(bool(home), step - reach) for home, step in moves)
+            self[tick] = Did(register, b"".join(acts[::2]), number, goes)
+
+    def key(self, tick: Tick) -> tuple:
+        """What the decision on a tick depends on."""
         shape = self.decisions.shape
         inputs = np.array(tick.inputs, np.float32).tobytes()
         away = self.slots // 2 if abs(tick.slot) >= FAR else -tick.slot % self.slots
-        key = (inputs, tick.register, *[away] * shape.heads, *self.seen(tick, shape.offsets))
-        number, register, *acts = self.decisions[key]
-        moves = (divmod(move, 2 * shape.reach + 1) for move in acts[1::2])
-        self[tick] = Did(register, b"".join(acts[::2]), number, tuple(Move(bool(home), step - shape.reach) for home, step in moves))
-        return self[tick]
+        return (inputs, tick.register, *[away] * shape.heads, *self.seen(tick, shape.offsets))
 
     def seen(self, of: Tick | Ending, offsets: Sequence[int]) -> list[Code]:
         """The slots at these offsets, head by head."""

@@ -19,7 +19,7 @@ MOST_BITS = 62
 """Of the number that a tick depends on."""
 
 CONTENTS, AWAY = 10, 7
-"""Bits of a slot's content's number, and of a register's, and of how far from home a head is."""
+"""Bits of the number of a slot's content, of a register's and of a tick's inputs, at least; and of how far from home a head is."""
 
 
 class Ends(NamedTuple):
@@ -30,19 +30,26 @@ class Ends(NamedTuple):
 
 
 def fits(shape: Shape, inputs: np.ndarray, lasts: list[int]) -> bool:
-    """Whether rows of inputs [B T I] can be run so: there are many, as long as each other, of bits, and a key is not too long."""
-    offsets, heads = len(shape.offsets), shape.heads
-    bits = inputs.shape[2] + CONTENTS * (1 + heads * offsets) + AWAY * heads + len(pairs(shape))
-    many = len(inputs) >= LEAST and set(lasts) == {inputs.shape[1]}
-    return many and bits <= MOST_BITS and bool(((inputs == 0) | (inputs == 1)).all())
+    """Whether rows of inputs [B T I] can be run so: there are many, as long as each other, and a key is not too long."""
+    return len(inputs) >= LEAST and set(lasts) == {inputs.shape[1]} and bits_of_code(shape) >= CONTENTS
+
+
+def bits_of_code(shape: Shape) -> int:
+    """How long the numbers of codes may be in a key: it has one of the inputs, of the register and of every slot seen."""
+    codes = 2 + shape.heads * len(shape.offsets)
+    return (MOST_BITS - AWAY * shape.heads - len(pairs(shape))) // codes
 
 
 class Numbers(dict[Code, int]):
-    """Codes by their numbers, in the order in which they were met."""
+    """Codes by their numbers of so many bits, in the order in which they were met."""
+
+    def __init__(self, bits: int):
+        super().__init__()
+        self.bits = bits
 
     def __missing__(self, code: Code) -> int:
         self[code] = number = len(self)
-        if number >> CONTENTS:
+        if number >> self.bits:
             raise OverflowError("more codes than a key has room for")
         return number
 
@@ -52,7 +59,9 @@ class Abreast:
 
     def __init__(self, shape: Shape, decide: Callable[[list[tuple]], list[Decision]]):
         self.shape, self.decide = shape, decide
-        self.codes = Numbers()  # of slots and of registers
+        self.bits = bits_of_code(shape)
+        self.codes = Numbers(self.bits)  # of slots and of registers
+        self.given = Numbers(self.bits)  # inputs of a tick
         self.keys = np.empty(0, np.int64)  # [K], ascending
         self.rows = np.empty(0, np.int64)  # [K], the row of each in `table`
         self.table = np.empty((0, 2 + 2 * shape.heads), np.int64)  # number, register, and each head's content and move
@@ -66,12 +75,13 @@ class Abreast:
         tape = np.array([[[number[code] for code in one] for one in now.tapes] for now in configurations])
         beside, away, goes = (np.array(part) for part in ring)
         row, path = np.arange(len(inputs)), np.empty(inputs.shape[:2], np.int64)
+        given = self.numbered(inputs)
         for t in range(inputs.shape[1]):
             places = [at[:, h] for h in heads]
-            parts = [(register, CONTENTS), *((away[h][places[h]], AWAY) for h in heads)]
-            parts += [(tape[row, h % tapes, offset[places[h]]], CONTENTS) for h in heads for offset in beside]
+            parts = [(register, self.bits), *((away[h][places[h]], AWAY) for h in heads)]
+            parts += [(tape[row, h % tapes, offset[places[h]]], self.bits) for h in heads for offset in beside]
             parts += [((places[a] == places[b]).astype(np.int64), 1) for a, b in pairs(self.shape)]
-            found = self.look_up(inputs[:, t], parts)
+            found = self.look_up(inputs[:, t], [(given[:, t], self.bits), *parts])
             path[:, t], register = found[:, 0], found[:, 1]
             for h in heads:
                 tape[row, h % tapes, places[h]] = found[:, 2 + 2 * h]
@@ -80,9 +90,15 @@ class Abreast:
         ends = zip(register.tolist(), at.tolist(), tape.tolist())
         return Ends(path, [Configuration(code[now], where, [[code[n] for n in one] for one in held]) for now, where, held in ends])
 
+    def numbered(self, inputs: np.ndarray) -> np.ndarray:
+        """The number of each tick's inputs, [B T]."""
+        rows = np.ascontiguousarray(inputs, np.float32)
+        different, which = np.unique(rows.view(f"V{rows[0, 0].nbytes}"), return_inverse=True)
+        return np.array([self.given[one.tobytes()] for one in different])[which].reshape(inputs.shape[:2])
+
     def look_up(self, inputs: np.ndarray, parts: list[tuple[np.ndarray, int]]) -> np.ndarray:
-        """Decisions [B, 2 + 2H] on inputs [B I] and the other parts of a key, each [B] with its bits."""
-        keys = inputs.astype(np.int64) @ (1 << np.arange(inputs.shape[1]))
+        """Decisions [B, 2 + 2H] on inputs [B I], by the parts of a key, each [B] with its bits; the inputs' number comes first."""
+        keys = np.zeros(len(inputs), np.int64)
         for part, bits in parts:
             keys = keys << bits | part
         place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
@@ -90,7 +106,7 @@ class Abreast:
         if not known.all():
             fresh, first = np.unique(keys[~known], return_index=True)
             asked = np.flatnonzero(~known)[first]
-            self.take_up(fresh, inputs[asked], [part[asked] for part, _ in parts])
+            self.take_up(fresh, inputs[asked], [part[asked] for part, _ in parts[1:]])
             place = np.searchsorted(self.keys, keys)
         return self.table[self.rows[place]]
 

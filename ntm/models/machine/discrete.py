@@ -64,14 +64,14 @@ class Decisions(dict[tuple, Decision]):
         count, slots = len(keys), self.start.access.memory.shape[1]
         start = self.machine.initial_state(count, slots)
         memory = torch.zeros_like(start.access.memory).unflatten(-1, (heads.tapes, -1))
-        seen = torch.stack([values(code) for key in keys for code in key.seen]).unflatten(0, (count, heads.heads, -1))
+        seen = values(b"".join(code for key in keys for code in key.seen)).view(count, heads.heads, -1, heads.slot_width)
         at = torch.stack([self.standing(key.met) for key in keys])
         row, tape = torch.arange(count)[:, None], torch.arange(heads.heads) % heads.tapes
         memory[row, at, tape] = seen[:, :, self.shape.offsets.index(0)]
         away = torch.tensor([key.away for key in keys])
         where, home = (F.one_hot(places % slots, slots).float() for places in (at, at + away))
         reads = seen[:, :, : len(heads.window)].reshape(count, -1)
-        register = torch.stack([values(key.register) for key in keys])
+        register = values(b"".join(key.register for key in keys)).view(count, self.machine.controller.register)
         access = HeadsState(memory.flatten(2), where, home)
         state = start._replace(controller=RegisterState(register), access=access, reads=reads)
         inputs = torch.from_numpy(np.stack([np.frombuffer(key.inputs, np.float32) for key in keys]))
@@ -242,7 +242,7 @@ def codes(rows: Tensor) -> list[Code]:
 
 def values(code: Code) -> Tensor:
     """A code's bits as numbers."""
-    return torch.tensor(list(code), dtype=torch.float32)
+    return torch.from_numpy(np.frombuffer(code, np.uint8).astype(np.float32))
 
 
 def heaviest(weights: Tensor, at: Tensor) -> tuple[list[int], Tensor]:
