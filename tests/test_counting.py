@@ -208,7 +208,7 @@ def test_there_is_no_proof_of_one_that_sees_further():
     with pytest.raises(UnprovedError, match=r"model.heads.window=\[-1, 0, 1\]: further than \[-1, 0\]"):
         prove(model)
     model.cell.access.control = [2, 3]
-    with pytest.raises(UnprovedError, match="model.heads.address_from=control: flags alone move its head"):
+    with pytest.raises(UnprovedError, match=r"model.heads.address_from=control: flags alone move its head"):
         prove(model)
     with pytest.raises(UnprovedError, match=r"task.width=9: above 8"):
         prove_counting(Ticks(machine()), 9, TASK.counts())
