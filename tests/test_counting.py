@@ -194,6 +194,14 @@ def test_nothing_that_is_damaged_and_wrong_is_proved(first):
     assert found > 20
 
 
+def test_one_whose_answers_may_overflow_is_not():
+    model = machine()
+    with torch.no_grad():
+        model.output.weight[0, -1] = -3e38  # of the slot's own last bit: it says no more than what is due
+    with pytest.raises(UnprovedError, match="a sum may leave float32's range"):
+        prove(model)
+
+
 def test_a_head_that_strays_is_not():
     model = machine()
     with torch.no_grad():

@@ -57,7 +57,7 @@ class Behind(NamedTuple):
     place: int  # of the count
     register: Code
     last: Seen  # the last vector
-    left_there: Code
+    left_there: Code  # in the count's slot
 
 
 def prove_counting(ticks: Ticks, width: int, counts: dict[int, float]) -> Proof:

@@ -31,9 +31,6 @@ LARGEST = 1e37
 """Sums up to here cannot leave float32's range."""
 
 
-NONE: Mapping[Endings, Code] = {}
-
-
 class Margins(NamedTuple):
     """Of all signs that matter."""
 
@@ -56,7 +53,7 @@ class Signs(NamedTuple):
     error: np.ndarray
 
 
-def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code], among: Mapping[Endings, Code] = NONE) -> Margins:
+def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code], among: Mapping[Endings, Code]) -> Margins:
     """Of what was made at ticks, and said at the end of some; raises UnprovedError where a sign that matters is not certain, or is
     not the one that it rests on.
     """
@@ -103,6 +100,7 @@ def answered(ticks: Ticks, hidden: Bounded, number: Mapping[Tick, int], among: M
         for offset, of_slot in by_slot.items():
             held = bits(sorted(slots[SEES.index(offset)]))
             adds, sizes = held @ of_slot, (held @ np.abs(of_slot)).max(0)
+            within_range(sizes)
             margin = margin + np.where(sign > 0, adds.min(0), -adds.max(0))
             error = error + rounding_of(output.in_features) * sizes + TINY * len(of_slot)
         found.append(Signs(margin, error))
@@ -155,10 +153,15 @@ def through(layer: nn.Linear, before: Bounded) -> Bounded:
     rounding = rounding_of(len(weight))
     sizes = np.abs(before.value) @ np.abs(weight) + np.abs(bias)
     errors = before.error @ np.abs(weight)
-    if not (sizes + errors < LARGEST).all():
-        raise UnprovedError("a sum may leave float32's range")
+    within_range(sizes + errors)
     flushed = TINY * (len(weight) + 2 + (np.abs(before.value) + before.error).sum(1, keepdims=True))
     return Bounded(before.value @ weight + bias, errors * (1 + rounding) + rounding * sizes + flushed)
+
+
+def within_range(sizes: np.ndarray) -> None:
+    """Raise UnprovedError where a sum may overflow."""
+    if not (sizes < LARGEST).all():
+        raise UnprovedError("a sum may leave float32's range")
 
 
 def rounding_of(inputs: int) -> float:

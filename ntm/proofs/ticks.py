@@ -118,9 +118,11 @@ class Ticks(dict[Tick, Did]):
 
     @torch.no_grad()
     def make(self, asked: Sequence[Tick]) -> None:
-        """Ask for ticks, each there once, at a time: of many this takes a small part of what one after the other does."""
-        reach = self.decisions.shape.reach
-        for tick, (number, register, *acts) in zip(asked, self.decisions.of([self.key(tick) for tick in asked])):
+        """Ask for ticks at once: of many this takes a small part of what one after the other does."""
+        reach, keys = self.decisions.shape.reach, [self.key(tick) for tick in asked]
+        self.decisions.of(list(dict.fromkeys(keys)))
+        for tick, key in zip(asked, keys):
+            number, register, *acts = self.decisions[key]
             moves = (divmod(move, 2 * reach + 1) for move in acts[1::2])
             goes = tuple(Move(bool(home), step - reach) for home, step in moves)
             self[tick] = Did(register, b"".join(acts[::2]), number, goes)

@@ -107,4 +107,4 @@ def certain(ticks: Ticks, checked: Checked) -> Margins:
     """How far all that a proof rests on is from flipping in float32; raises UnprovedError where that is not certain."""
     made = {tick.plain(): ticks[tick] for tick in checked.ticks}
     said = {product.plain(): bytes([ticks.product(product)]) for product in checked.products}
-    return margins(ticks.all, made, said)
+    return margins(ticks.all, made, said, {})
