@@ -3,6 +3,7 @@
 And what their proofs are tried with: weights by chance, weights that are damaged, the ticks of real runs.
 """
 
+import json
 from typing import NamedTuple
 
 import torch
@@ -109,3 +110,9 @@ def ended(run, *words):
     except SystemExit as left:
         return left.code
     return 0
+
+
+def certified(run, folder, name):
+    """Assert that ntm.certify certifies a run, and writes so as JSON, too."""
+    assert ended(run, f"run={name}", "json=certificate.json") == 0
+    assert json.loads((folder / "certificate.json").read_text())["certified"]

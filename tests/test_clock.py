@@ -1,12 +1,11 @@
 """The clock of a multiplier: its task, what it gives to a multiplier, and the proof that it does so for ever."""
 
 import io
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from by_hand import YES, Row, by_chance, by_hand, damaged, ended, save
+from by_hand import YES, Row, by_chance, by_hand, certified, damaged, ended, save
 from conftest import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -216,9 +215,8 @@ def test_nothing_that_is_damaged_and_wrong_is_proved():
 
 def test_the_commands_take_it(run, tmp_path, capsys):
     save(tmp_path / "clock", words(clock()), machine())
-    assert ended(run, "run=clock", "json=certificate.json") == 0
+    certified(run, tmp_path, "clock")
     assert "CERTIFIED: for all n, a and b the network, fed with its own flags" in capsys.readouterr().out
-    assert json.loads((tmp_path / "certificate.json").read_text())["certified"]
     run("multiply", f"run={SHIPPED}/binary_mul.ckpt", "clock=clock", "a=123456789", "b=987654321")
     product, verdict = capsys.readouterr().out.splitlines()
     assert product == "123456789 x 987654321 = 121932631112635269"

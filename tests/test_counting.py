@@ -1,12 +1,11 @@
 """Repeat copy whose number of copies is given once: the proof that a machine repeats all vectors, as often as it is told."""
 
-import json
 from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
-from by_hand import YES, Row, by_hand, damaged, ended, save, ticks_of_run
+from by_hand import YES, Row, by_hand, certified, damaged, save, ticks_of_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -224,8 +223,7 @@ def test_there_is_no_proof_of_one_that_sees_further():
 
 def test_the_command_certifies(run, tmp_path, capsys):
     save(tmp_path / "counts", words(counter()), machine())
-    assert ended(run, "run=counts", "json=certificate.json") == 0
+    certified(run, tmp_path, "counts")
     said = capsys.readouterr().out
     assert "all n and all vectors: n of them from 1 on, of 2 bits each, in 1 to 3 copies" in said
     assert "CERTIFIED: for all of these the network says the vectors as often as it is asked to" in said
-    assert json.loads((tmp_path / "certificate.json").read_text())["certified"]

@@ -95,7 +95,7 @@ def test_lookup_is_the_whole_machine_rounded_tick_by_tick(drawn):
     assert discrete.figures()["combinations"] <= 21
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(machines(), st.integers(16, 40))
 def test_many_rows_abreast_are_the_same_as_one_after_the_other(drawn, rows):
     model, slots, seed = drawn

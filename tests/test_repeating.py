@@ -1,10 +1,8 @@
 """Repeat copy whose copies are clocked: its task, and the proof that a machine repeats all vectors, as often as it is asked."""
 
-import json
-
 import pytest
 import torch
-from by_hand import YES, Row, by_chance, by_hand, damaged, ended, save, ticks_of_run
+from by_hand import YES, Row, by_chance, by_hand, certified, damaged, ended, save, ticks_of_run
 from conftest import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -172,11 +170,10 @@ def test_nothing_that_is_damaged_and_wrong_is_proved():
 
 def test_the_command_certifies(run, tmp_path, capsys):
     save(tmp_path / "repeats", words(repeater()), machine())
-    assert ended(run, "run=repeats", "json=certificate.json") == 0
+    certified(run, tmp_path, "repeats")
     said = capsys.readouterr().out
     assert "all n and all vectors: n of them from 1 on, of 2 bits each, in any number of copies" in said
     assert "CERTIFIED: for all of these the network says the vectors as often as it is asked to" in said
-    assert json.loads((tmp_path / "certificate.json").read_text())["certified"]
 
 
 def test_what_a_recipe_learns_is_certified(run, capsys):
@@ -199,9 +196,12 @@ def test_a_proof_is_asked_for_only_where_there_may_be_one(more, told):
         check(parse(composed("task=repeat_copy", "model=tape", *more)))
 
 
-@pytest.mark.parametrize(("most", "code"), [(1, 3), (2, 1)])
-def test_one_that_heeds_flags_cannot_count(run, tmp_path, most, code):
+@pytest.mark.parametrize(
+    ("most", "code", "told"), [(1, 3, "undecided     model.heads.address_from=control: flags alone"), (2, 1, "differs       2 x (")]
+)
+def test_one_that_heeds_flags_cannot_count(run, tmp_path, capsys, most, code, told):
     """Of one copy no flag says anything, and nothing is proved; where copies are counted, a second one is missing."""
-    told = [f"task.repeats=[1,{most}]", f"task.normal_repeats=[1,{most}]", "task.protocol=counted"]
-    save(tmp_path / "counts", words(repeater(), *told, "curriculum.proof=false"), machine())
+    counted = [f"task.repeats=[1,{most}]", f"task.normal_repeats=[1,{most}]", "task.protocol=counted"]
+    save(tmp_path / "counts", words(repeater(), *counted, "curriculum.proof=false"), machine())
     assert ended(run, "run=counts") == code
+    assert told in capsys.readouterr().out

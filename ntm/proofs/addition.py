@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
 from ntm.proofs.lockstep import Lockstep, Proof, near
-from ntm.proofs.ticks import FAR, SEES, Did, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, SEES, Did, Ticks, possible
 
 RING = 2 * FAR + 2
 """Slots that are enough for a slot to be near home on one side alone; machines of fewer are not proved."""
@@ -28,9 +28,7 @@ class Node(NamedTuple):
 
 def prove_addition(ticks: Ticks) -> Proof:
     """That a machine adds, as task binary_add asks; raises UnprovedError where no proof is found."""
-    lacking = lacks(ticks.decisions.machine.access.start.slots)
-    if lacking:
-        raise UnprovedError(lacking)
+    possible(lacks(ticks.decisions.machine.access.start.slots))
     return additions(ticks).proof()
 
 

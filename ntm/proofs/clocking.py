@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ntm.models.machine.lookup import Code
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.proofs.lockstep import Lockstep, Proof
-from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, possible
 
 Flags = tuple[int, int, int]
 
@@ -78,9 +78,7 @@ class Sweeping(NamedTuple):
 
 def prove_clocking(ticks: Ticks) -> Proof:
     """That a machine says on every tick what task clock asks for; raises UnprovedError where no proof is found."""
-    lacking = lacks(ticks.decisions.machine.access)
-    if lacking:
-        raise UnprovedError(lacking)
+    possible(lacks(ticks.decisions.machine.access))
     search = Clocking(ticks)
     search.load()
     search.go_on()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
 from ntm.proofs.lockstep import Lockstep, Proof, near
-from ntm.proofs.ticks import FAR, SEES, Did, StrayError, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, SEES, Did, StrayError, Tick, Ticks, possible
 
 WIDEST = 8
 """Bits of a vector, at most: all pairs of vectors are gone through."""
@@ -50,9 +50,7 @@ class Answering(NamedTuple):
 
 def prove_copying(ticks: Ticks, width: int) -> Proof:
     """That a machine copies vectors of so many bits, as task copy asks; raises UnprovedError where no proof is found."""
-    lacking = lacks(width)
-    if lacking:
-        raise UnprovedError(lacking)
+    possible(lacks(width))
     return Copier(ticks, width).proof()
 
 

@@ -17,7 +17,7 @@ from ntm.models.machine.tape_heads import TapeHeads
 from ntm.proofs import copying
 from ntm.proofs.copying import Vector, goes
 from ntm.proofs.lockstep import Lockstep, Proof
-from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, possible
 
 BEYOND = 2
 """The first place that is no more told from the next."""
@@ -64,9 +64,7 @@ def prove_counting(ticks: Ticks, width: int, counts: dict[int, float]) -> Proof:
     """That a machine repeats vectors of `width` bits as often as it is told, `counts` by what it sees of them; raises
     UnprovedError where no proof is found.
     """
-    lacking = lacks(ticks.decisions.machine.access, width)
-    if lacking:
-        raise UnprovedError(lacking)
+    possible(lacks(ticks.decisions.machine.access, width))
     search = Counter(ticks, width, counts)
     search.listen()
     search.answer()
@@ -205,8 +203,9 @@ class Counter:
             self.ends(tick, [last.content], [count], (*last.vector, 0))
             yield Answering(True, 0, 1, did.register, last)
         else:
+            second = self.at(1)
             for vector in self.vectors:
-                self.ends(tick, self.held[0, vector], self.at(1), (*vector, 0))
+                self.ends(tick, self.held[0, vector], second, (*vector, 0))
             yield from self.round(0, did.register)
 
     def round(self, lag: int, register: Code) -> Iterator[Answering]:
@@ -217,15 +216,16 @@ class Counter:
 
     def mark_next(self, tick: Tick, did: Did, node: Answering, due: Vector) -> None:
         """Nothing is left to copy but the vector that is due on this tick, and then the end."""
-        self.ends(tick, *self.seen(did.moves[0], node, did.content), due)
         lefts, owns = self.seen(did.moves[0], node, did.content)
+        self.ends(tick, lefts, owns, due)
+        anything = self.anything()
         for left in sorted(lefts):
             for last, after in self.ticks(did.register, left, [(self.silence, own) for own in sorted(owns)]):
                 if after.moves[0] == Move(False, 0):
                     self.ends(last, [left], [after.content], self.mark)
                 else:
-                    anything = self.anything() | {after.content}
-                    self.ends(last, anything, anything, self.mark)
+                    written = anything | {after.content}
+                    self.ends(last, written, written, self.mark)
 
     def seen(self, move: Move, node: Answering, count: Code) -> tuple[frozenset[Code], frozenset[Code]]:
         """What may stand left of a head and under it that has left the count, and gone anywhere."""
@@ -265,7 +265,8 @@ def on(place: int) -> int:
 
 def goes_on(place: int, did: Did) -> None:
     """Raise StrayError where a head goes elsewhere than one slot on."""
-    goes(place if place < BEYOND else FAR, did, 1 + (place if place < BEYOND else FAR))
+    slot = place if place < BEYOND else FAR
+    goes(slot, did, slot + 1)
 
 
 def goes_round(did: Did) -> None:

@@ -15,7 +15,7 @@ from ntm.models.machine.tape_heads import TapeHeads
 from ntm.proofs import copying
 from ntm.proofs.copying import Vector, goes
 from ntm.proofs.lockstep import Lockstep, Proof, near
-from ntm.proofs.ticks import FAR, Tick, Ticks, UnprovedError
+from ntm.proofs.ticks import FAR, Tick, Ticks, possible
 
 SILENT, DELIMITER, AGAIN = (0, 0), (1, 0), (0, 1)
 """Kinds of ticks by their last two channels: the delimiter, and whether another copy follows."""
@@ -41,9 +41,7 @@ class Come(NamedTuple):
 
 def prove_repeating(ticks: Ticks, width: int) -> Proof:
     """That a machine repeats vectors of so many bits as often as flags say; raises UnprovedError where no proof is found."""
-    lacking = lacks(ticks.decisions.machine.access, width)
-    if lacking:
-        raise UnprovedError(lacking)
+    possible(lacks(ticks.decisions.machine.access, width))
     search = Repeater(ticks, width)
     search.listen()
     search.answer()

@@ -34,6 +34,12 @@ class UnprovedError(Exception):
     """Why a proof does not close, in words."""
 
 
+def possible(lacking: str) -> None:
+    """Raise UnprovedError where this says why there can be no proof; empty: there may be one."""
+    if lacking:
+        raise UnprovedError(lacking)
+
+
 class StrayError(UnprovedError):
     """A head that goes elsewhere than a proof needs it: no other proof would be about another head."""
 
