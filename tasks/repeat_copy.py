@@ -14,14 +14,16 @@ follows. Where no flag comes when all vectors are said, the end marker is due:
     inputs    1000  0100  0010   0000 0001 0000 0000 0000
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
 import numpy as np
+import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from tasks.base import Batch, Task, pad, text
+from tasks.base import Batch, Task, only_row, text
 from tasks.copy import blended, drawn
 from tasks.fields import STRICT, Count, Counts, Fraction, Range
 
@@ -65,16 +67,16 @@ class RepeatCopy(Task):
     def room(self, length: int) -> int:
         return 2 * length + 4  # twice: vectors and count may stand on either side of where writing began
 
-    def normalise(self, repeats: int) -> float:
-        """The count as the network sees it: mean 0 and variance 1 over a uniform draw from `normal_repeats`."""
+    def normalise(self, repeats: np.ndarray) -> np.ndarray:
+        """Counts as the network sees them: mean 0 and variance 1 over a uniform draw from `normal_repeats`."""
         low, high = self.normal_repeats
         deviation = np.sqrt(((high - low + 1) ** 2 - 1) / 12) or 1.0
         return (repeats - (low + high) / 2) / deviation
 
     def counts(self) -> dict[int, float]:
         """All numbers of copies that may be asked for, as the network sees them."""
-        low, high = self.repeats
-        return {repeats: float(np.float32(self.normalise(repeats))) for repeats in range(low, high + 1)}
+        repeats = np.arange(self.repeats[0], self.repeats[1] + 1)
+        return dict(zip(repeats.tolist(), self.normalise(repeats).astype(np.float32).tolist()))
 
     def staged(self, stage: int) -> Self:
         """At most `stage` repeats, of all lengths: few vectors alone need no memory worth the name."""
@@ -88,34 +90,44 @@ class RepeatCopy(Task):
         if split != "train":
             return super().batch(seed, split, index, size, lengths)
         random = np.random.default_rng([seed, index])
-        vectors, repeats = (random.integers(low, high + 1, BUCKETS * size) for low, high in (self.lengths, self.repeats))
-        bucket = np.argsort(vectors * (repeats + 1)).reshape(BUCKETS, size)[random.integers(BUCKETS)]
-        return pad([self.repeated(self.vectors(random, int(vectors[row]), split), int(repeats[row])) for row in bucket])
+        counts, repeats = (random.integers(low, high + 1, BUCKETS * size) for low, high in (self.lengths, self.repeats))
+        bucket = np.argsort(counts * (repeats + 1)).reshape(BUCKETS, size)[random.integers(BUCKETS)]
+        return self.repeated([self.vectors(random, length, split) for length in counts[bucket].tolist()], repeats[bucket])
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
-        repeats = int(random.integers(self.repeats[0], self.repeats[1] + 1))
-        return self.repeated(self.vectors(random, length, split), repeats)
+        return only_row(self.draw(random, [length], split))
+
+    def draw(self, random: np.random.Generator, lengths: list[int], split: str) -> Batch:
+        """Each row's number of copies, then its vectors, all written out at once."""
+        low, high = self.repeats
+        parts = [(random.integers(low, high + 1), self.vectors(random, length, split)) for length in lengths]
+        return self.repeated([vectors for _, vectors in parts], np.array([repeats for repeats, _ in parts]))
 
     def vectors(self, random: np.random.Generator, length: int, split: str) -> np.ndarray:
         """`length` random vectors, [length, width]."""
         if split == "train" and self.mixed_density:
             return blended(drawn(random, length, self.width), self.mixed_density)
-        return random.integers(0, 2, (length, self.width))
+        return random.integers(0, 2, length * self.width).reshape(length, self.width)
 
-    def repeated(self, vectors: np.ndarray, repeats: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`repeats` copies of vectors, then the end marker: inputs [T I], targets [T O], mask [T]."""
-        length = len(vectors)
-        ticks = length + 1 + length * repeats + 1
-        inputs, targets = (np.zeros((ticks, width), np.float32) for width in (self.inputs, self.outputs))
-        inputs[:length, : self.width] = vectors
-        inputs[length, self.width] = 1
+    def repeated(self, rows: Sequence[np.ndarray], repeats: np.ndarray) -> Batch:
+        """Row by row so many copies of its vectors [L width], then the end marker."""
+        lengths = np.array([len(vectors) for vectors in rows])
+        ticks = lengths + 1 + lengths * repeats + 1
+        n, end, row, t = lengths[:, None], ticks[:, None] - 1, np.arange(len(rows)), np.arange(ticks.max())
+        inputs, targets = (np.zeros((len(rows), len(t), width), np.float32) for width in (self.inputs, self.outputs))
+        for given, vectors in zip(inputs, rows):
+            given[: len(vectors), : self.width] = vectors
+        inputs[row, lengths, self.width] = 1
         if self.protocol == "counted":
-            inputs[length, self.width + 1] = self.normalise(repeats)
+            inputs[row, lengths, self.width + 1] = self.normalise(repeats)
         else:
-            inputs[2 * length : -2 : length, self.width + 1] = 1
-        targets[length + 1 : -1, : self.width].reshape(repeats, length, self.width)[:] = vectors
-        targets[-1, self.width] = 1
-        return inputs, targets, np.arange(ticks) > length
+            inputs[..., self.width + 1] = (t >= 2 * n) & (t % n == 0) & (t < end - 1)
+        answers, said = np.nonzero((t > n) & (t < end))
+        source = (said - lengths[answers] - 1) % lengths[answers]
+        targets[answers, said, : self.width] = inputs[answers, source, : self.width]
+        targets[row, ticks - 1, self.width] = 1
+        mask = ((t > n) & (t <= end)).astype(np.float32)
+        return Batch(*map(torch.from_numpy, (inputs, targets, mask, ticks)))
 
     def show(self, inputs: Tensor, outputs: Tensor) -> str:
         length = int(inputs[:, self.width].argmax())
@@ -131,6 +143,5 @@ class RepeatCopy(Task):
         """How many copies are asked for: the inverse of what the last channel [T] says."""
         if self.protocol == "clocked":
             return 1 + int(channel.sum())
-        low, high = self.normal_repeats
-        deviation = 1 / (self.normalise(high) - self.normalise(high - 1))
-        return round(float(channel[length]) * deviation + (low + high) / 2)
+        given, counts = float(channel[length]), self.counts()
+        return min(counts, key=lambda repeats: abs(counts[repeats] - given))
