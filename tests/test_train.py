@@ -115,6 +115,12 @@ def test_copy_is_learned_by_its_defaults(run):
     assert [result["bit_errors"] for result in json.loads(Path("table.json").read_text())["results"]] == [0, 0]
 
 
+def test_repeat_copy_is_learned_from_five_vectors_and_right_for_fifty(run):
+    run("train", "task=repeat_copy", "seed=1", "trainer.max_steps=2000", "optimizer.half_life=300", "run_dir=run")  # a quarter of its updates
+    run("evaluate", "run=run", "lengths=[1,5,10,50]", "sequences=100", "json=table.json")
+    assert [result["bit_errors"] for result in json.loads(Path("table.json").read_text())["results"]] == [0, 0, 0, 0]
+
+
 ALLOWED = {  # words on the command line -> what the one line must name
     "task=bogus": ["task=bogus", "arithmetic, binary_add, binary_mul, clock, copy, digit_sum"],
     "model=bogus": ["model=bogus", "bilinear, deep_sets, dense, gru, lstm, multiply_cell, nac"],
