@@ -116,7 +116,8 @@ def test_copy_is_learned_by_its_defaults(run):
 
 
 def test_repeat_copy_is_learned_from_five_vectors_and_right_for_fifty(run):
-    run("train", "task=repeat_copy", "seed=1", "trainer.max_steps=2000", "optimizer.half_life=300", "run_dir=run")  # a quarter of its updates
+    a_quarter = ["trainer.max_steps=2000", "optimizer.half_life=300"]
+    run("train", "task=repeat_copy", "seed=1", *a_quarter, "run_dir=run")
     run("evaluate", "run=run", "lengths=[1,5,10,50]", "sequences=100", "json=table.json")
     assert [result["bit_errors"] for result in json.loads(Path("table.json").read_text())["results"]] == [0, 0, 0, 0]
 
