@@ -90,9 +90,9 @@ class RepeatCopy(Task):
         if split != "train":
             return super().batch(seed, split, index, size, lengths)
         random = np.random.default_rng([seed, index])
-        counts, repeats = (random.integers(low, high + 1, BUCKETS * size) for low, high in (self.lengths, self.repeats))
-        bucket = np.argsort(counts * (repeats + 1)).reshape(BUCKETS, size)[random.integers(BUCKETS)]
-        return self.repeated([self.vectors(random, length, split) for length in counts[bucket].tolist()], repeats[bucket])
+        vectors, repeats = (random.integers(low, high + 1, BUCKETS * size) for low, high in (self.lengths, self.repeats))
+        bucket = np.argsort(vectors * (repeats + 1)).reshape(BUCKETS, size)[random.integers(BUCKETS)]
+        return self.repeated([self.vectors(random, length, split) for length in vectors[bucket].tolist()], repeats[bucket])
 
     def sequence(self, random: np.random.Generator, length: int, split: str):
         return only_row(self.draw(random, [length], split))
@@ -110,7 +110,7 @@ class RepeatCopy(Task):
         return random.integers(0, 2, length * self.width).reshape(length, self.width)
 
     def repeated(self, rows: Sequence[np.ndarray], repeats: np.ndarray) -> Batch:
-        """Row by row so many copies of its vectors [L width], then the end marker."""
+        """Sequences of `rows`, vectors [L width] each, said as often as `repeats` [B] asks, then the end marker."""
         lengths = np.array([len(vectors) for vectors in rows])
         ticks = lengths + 1 + lengths * repeats + 1
         n, end, row, t = lengths[:, None], ticks[:, None] - 1, np.arange(len(rows)), np.arange(ticks.max())

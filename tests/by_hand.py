@@ -95,6 +95,14 @@ def ticks_of_run(ticks, inputs, slots):
         tape[at], register, at = did.content, did.register, did.slot(at) % slots
 
 
+def ticks_of_runs(ticks, model, task, seed, count, longest):
+    """The ticks of so many real runs, of lengths up to the longest, one run after the other."""
+    slots = model.room_for(task.room(longest))
+    batch = task.batch(seed, "test", 0, count, (1, longest))
+    for inputs, last in zip(batch.inputs, batch.ticks):
+        yield from ticks_of_run(ticks, inputs[:last], slots)
+
+
 def save(folder, words, model, rounded=True):
     """Write a machine as a run."""
     folder.mkdir()

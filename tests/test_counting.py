@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 import torch
-from by_hand import YES, Row, by_hand, certified, damaged, save, ticks_of_run
+from by_hand import YES, Row, by_hand, certified, damaged, save, ticks_of_runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -152,11 +152,8 @@ def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed, first):
     search = Counter(ticks, WIDTH, TASK.counts())
     search.listen()
     search.answer()
-    slots = model.room_for(TASK.room(12))
-    batch = TASK.batch(seed, "test", 0, 16, (1, 12))
-    for inputs, last in zip(batch.inputs, batch.ticks):
-        for tick in ticks_of_run(ticks, inputs[:last], slots):
-            assert tick._replace(slot=FAR) in search.steps.made
+    for tick in ticks_of_runs(ticks, model, TASK, seed, count=16, longest=12):
+        assert tick._replace(slot=FAR) in search.steps.made
     prove(model)
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from by_hand import YES, Row, by_chance, by_hand, damaged, ended, save, ticks_of_run
+from by_hand import YES, Row, by_chance, by_hand, damaged, ended, save, ticks_of_runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -158,11 +158,8 @@ def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed, task):
         search.listen()
         search.answer()
         made = search.steps.made
-    slots = model.room_for(words.room(20))
-    batch = words.batch(seed, "test", 0, 4, (1, 20))
-    for inputs, last in zip(batch.inputs, batch.ticks):
-        for tick in ticks_of_run(ticks, inputs[:last], slots):
-            assert tick in made
+    for tick in ticks_of_runs(ticks, model, words, seed, count=4, longest=20):
+        assert tick in made
 
 
 @pytest.mark.parametrize("machine", [adding, copying])

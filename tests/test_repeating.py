@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from by_hand import YES, Row, by_chance, by_hand, certified, damaged, ended, save, ticks_of_run
+from by_hand import YES, Row, by_chance, by_hand, certified, damaged, ended, save, ticks_of_runs
 from conftest import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,11 +150,8 @@ def test_every_tick_of_a_real_run_is_in_the_fixed_point(seed):
     search = Repeater(ticks, WIDTH)
     search.listen()
     search.answer()
-    slots = model.room_for(TASK.room(12))
-    batch = TASK.batch(seed, "test", 0, 8, (1, 12))
-    for inputs, last in zip(batch.inputs, batch.ticks):
-        for tick in ticks_of_run(ticks, inputs[:last], slots):
-            assert tick in search.steps.made
+    for tick in ticks_of_runs(ticks, model, TASK, seed, count=8, longest=12):
+        assert tick in search.steps.made
 
 
 def test_nothing_that_is_damaged_and_wrong_is_proved():
