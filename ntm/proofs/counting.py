@@ -8,9 +8,9 @@ any other, and n any number.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ntm.models.machine.lookup import Code
 from ntm.models.machine.tape_heads import TapeHeads
@@ -21,6 +21,8 @@ from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, possible
 
 BEYOND = 2
 """The first place that is no more told from the next."""
+
+About = TypeVar("About")
 
 ON, ROUND = Move(False, 1), Move(True, 1)
 """One slot on; home, and one slot on."""
@@ -98,15 +100,15 @@ class Counter:
         waiting = [Listening(0, self.register, Seen(None, self.blank))]
         known = set(waiting)
         for now in waiting:
-            ticks = self.ticks(now.register, now.left.content, [((*vector, 0, 0), self.blank) for vector in self.vectors])
-            for vector, (_, did) in zip(self.vectors, ticks):
+            rows = [((*vector, 0, 0), self.blank) for vector in self.vectors]
+            for vector, _, did in self.ticks(now.register, now.left.content, rows, self.vectors):
                 goes_on(now.place, did)
                 self.held[now.place, vector].add(did.content)
                 left = Seen(vector, did.content)
                 self.steps.note(known, waiting, Listening(on(now.place), did.register, left))
             if now.place:  # a word is of one vector at least
                 shown = [((*self.silence[:-2], 1, count), self.blank) for count in self.counts.values()]
-                for copies, (_, did) in zip(self.counts, self.ticks(now.register, now.left.content, shown)):
+                for copies, _, did in self.ticks(now.register, now.left.content, shown, self.counts):
                     self.delimit(now, copies, did)
 
     def delimit(self, now: Listening, copies: int, did: Did) -> None:
@@ -149,8 +151,8 @@ class Counter:
         """A tick on any vector."""
         following = self.at(on(node.place)).union(*self.count.values())
         held = [(vector, content) for vector in self.vectors for content in sorted(self.held[node.place, vector])]
-        ticks = self.ticks(node.register, node.left.content, [(self.silence, content) for _, content in held])
-        for (vector, _), (tick, did) in zip(held, ticks):
+        rows, vectors = [(self.silence, content) for _, content in held], [vector for vector, _ in held]
+        for vector, tick, did in self.ticks(node.register, node.left.content, rows, vectors):
             goes_on(node.place, did)
             self.held[node.place, vector].add(did.content)
             due = node.left.vector if node.lag else vector
@@ -164,7 +166,7 @@ class Counter:
         """A tick on the count."""
         for copies, contents in sorted(self.count.items()):
             rows = [(self.silence, content) for content in sorted(contents)]
-            for tick, did in self.ticks(node.register, node.left.content, rows):
+            for _, tick, did in self.ticks(node.register, node.left.content, rows, rows):
                 if copies == 0:
                     self.ends(tick, *self.seen(did.moves[0], node, did.content), self.mark)
                 elif node.lag:
@@ -191,9 +193,10 @@ class Counter:
 
     def come_from_behind(self, node: Behind) -> Iterator[Answering]:
         """The tick behind the count, on which the first vector of all is due."""
-        ((tick, did),) = self.ticks(node.register, node.left_there, [(self.silence, self.blank)])
-        self.behind.add(did.content)
-        yield from self.begin(tick, did, node.place, node.last, node.left_there)
+        rows = [(self.silence, self.blank)]
+        for _, tick, did in self.ticks(node.register, node.left_there, rows, rows):
+            self.behind.add(did.content)
+            yield from self.begin(tick, did, node.place, node.last, node.left_there)
 
     def begin(self, tick: Tick, did: Did, place: int, last: Seen, count: Code) -> Iterator[Answering]:
         """The first vector of a copy is due, and a head comes round from behind the last one."""
@@ -220,7 +223,8 @@ class Counter:
         self.ends(tick, lefts, owns, due)
         anything = self.anything()
         for left in sorted(lefts):
-            for last, after in self.ticks(did.register, left, [(self.silence, own) for own in sorted(owns)]):
+            rows = [(self.silence, own) for own in sorted(owns)]
+            for _, last, after in self.ticks(did.register, left, rows, rows):
                 if after.moves[0] == Move(False, 0):
                     self.ends(last, [left], [after.content], self.mark)
                 else:
@@ -249,9 +253,14 @@ class Counter:
         """What any slot may hold."""
         return frozenset(self.behind).union(*self.held.values(), *self.count.values())
 
-    def ticks(self, register: Code, left: Code, rows: list[tuple[tuple[float, ...], Code]]) -> list[tuple[Tick, Did]]:
-        """Ticks that may come, by the inputs and what stands under the head."""
-        return self.steps.at_once([self.steps.asked(inputs, FAR, register, left, own, self.blank) for inputs, own in rows])
+    def ticks(
+        self, register: Code, left: Code, rows: Sequence[tuple[tuple[float, ...], Code]], about: Iterable[About]
+    ) -> Iterator[tuple[About, Tick, Did]]:
+        """Ticks that may come, by the inputs and what stands under the head, each with what it is about, and all that it may do."""
+        asked = [self.steps.asked(inputs, FAR, register, left, own, self.blank) for inputs, own in rows]
+        for what, ways in zip(about, self.steps.either_way(asked)):
+            for tick, did in ways:
+                yield what, tick, did
 
     def ends(self, tick: Tick, lefts: Iterable[Code], owns: Iterable[Code], due: Vector) -> None:
         """What is due at the end of a tick, whichever of these are read there."""

@@ -8,7 +8,8 @@ Letters: D decisions, M slot width, C hidden units.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,12 @@ TINY = 2.0**-126
 
 FUNCTION = 1e-5
 """By so much a logit may seem off for what sigmoid and softmax make of it: they are right to 1e-6."""
+
+SURE = 0.5
+"""An error that is a smaller share of its margin leaves nothing open: half of what a proof needs, which it computes again."""
+
+AT_ONCE = 65_536
+"""Ticks that are judged together: all of them may be more than memory holds."""
 
 LARGEST = 1e37
 """Sums up to here cannot leave float32's range."""
@@ -53,49 +60,75 @@ class Signs(NamedTuple):
     error: np.ndarray
 
 
-def margins(ticks: Ticks, made: Mapping[Tick, Did], said: Mapping[Ending, Code], among: Mapping[Endings, Code]) -> Margins:
+class Written(NamedTuple):
+    """The bits that ticks leave in a slot, [D M], and which of the signs of values and of erase gates each rests on."""
+
+    bit: np.ndarray
+    signs: list[tuple[Signs, np.ndarray]]
+
+
+def margins(
+    ticks: Ticks,
+    made: Mapping[Tick, Did],
+    said: Mapping[Ending, Code],
+    among: Mapping[Endings, Code],
+    left_open: Mapping[Tick, tuple[int, ...]] = MappingProxyType({}),
+) -> Margins:
     """Of what was made at ticks, and said at the end of some; raises UnprovedError where a sign that matters is not certain, or is
-    not the one that it rests on.
+    not the one that it rests on. Bits of slots that are left open are not judged: both were gone on from.
     """
     machine, output = ticks.decisions.machine, ticks.decisions.output
     if any(not parameter.isfinite().all() for parameter in [*machine.parameters(), *output.parameters()]):
         raise UnprovedError("a weight is no number")
-    asked, dids = list(made), list(made.values())
-    hidden = hidden_of(ticks, asked)
-    found = [*written(ticks, asked, dids, hidden), *moved(ticks, asked, hidden)]
-    if machine.controller.feedback is not None:
-        logits = through(machine.controller.feedback, hidden)
-        agree(logits.value > 0, bits([did.register for did in dids]), "a register's bit")
-        found.append(squashed(logits))
-    number = {tick: n for n, tick in enumerate(asked)}
-    if said:
-        rows = [number[ending.tick] for ending in said]
-        reads = exact(bits([b"".join(ticks.seen(ending, ticks.window)) for ending in said]))
-        logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), reads))
-        agree(logits.value > 0, bits(list(said.values())), "an answer's bit")
-        found.append(Signs(np.abs(logits.value), logits.error))
-    found += answered(ticks, hidden, number, among)
-    found = [signs for signs in found if signs.margin.size]
-    worst = max(float(share(signs).max()) for signs in found)
+    found = [*of_ticks(ticks, made, left_open), *of_answers(ticks, said), *of_any_answers(ticks, among)]
+    worst = max(part.worst for part in found)
     if not worst < 1:
         raise UnprovedError("a sign is not certain in float32, or a wrong answer may come")
-    return Margins(min(float(s.margin.min()) for s in found), max(float(s.error.max()) for s in found), worst)
+    return Margins(min(part.smallest for part in found), max(part.largest_error for part in found), worst)
 
 
-def answered(ticks: Ticks, hidden: Bounded, number: Mapping[Tick, int], among: Mapping[Endings, Code]) -> list[Signs]:
-    """The signs of answers where any of some contents are read: by the worst of each slot, for what slots say adds up."""
+def of_ticks(ticks: Ticks, made: Mapping[Tick, Did], left_open: Mapping[Tick, tuple[int, ...]]) -> Iterator[Margins]:
+    """Of what ticks leave, where they send heads, and what they hand on."""
+    machine, every = ticks.decisions.machine, list(made)
+    for first in range(0, len(every), AT_ONCE):
+        asked = every[first : first + AT_ONCE]
+        dids, hidden = [made[tick] for tick in asked], hidden_of(ticks, asked)
+        left = written(ticks, asked, hidden)
+        judged = np.ones(left.bit.shape, bool)
+        for row, tick in enumerate(asked):
+            judged[row, list(left_open.get(tick, ()))] = False
+        agree(left.bit[judged], bits([did.content for did in dids])[judged], "a slot's bit")
+        rests = [Signs(signs.margin[on & judged], signs.error[on & judged]) for signs, on in left.signs]
+        for signs in [*rests, *moved(ticks, asked, hidden)]:
+            yield from summed_up(signs)
+        if machine.controller.feedback is not None:
+            logits = through(machine.controller.feedback, hidden)
+            agree(logits.value > 0, bits([did.register for did in dids]), "a register's bit")
+            yield from summed_up(squashed(logits))
+
+
+def of_answers(ticks: Ticks, said: Mapping[Ending, Code]) -> Iterator[Margins]:
+    """Of what is said where three slots are read."""
+    if said:
+        reads = exact(bits([b"".join(ticks.seen(ending, ticks.window)) for ending in said]))
+        hidden = hidden_of(ticks, [ending.tick for ending in said])
+        logits = through(ticks.decisions.output, beside(hidden, reads))
+        agree(logits.value > 0, bits(list(said.values())), "an answer's bit")
+        yield from summed_up(Signs(np.abs(logits.value), logits.error))
+
+
+def of_any_answers(ticks: Ticks, among: Mapping[Endings, Code]) -> Iterator[Margins]:
+    """Of what is said where any of some contents are read: by the worst of each slot, for what slots say adds up."""
     groups: dict[tuple[frozenset[Code], ...], list[Endings]] = defaultdict(list)
     for endings in among:
         groups[endings[1:]].append(endings)
     output, count = ticks.decisions.output, ticks.decisions.machine.controller.width
     weight = output.weight.detach().double().numpy().T[count:]
     by_slot = dict(zip(ticks.window, np.split(weight, len(ticks.window))))
-    found = []
     for slots, group in groups.items():
-        rows = [number[endings.tick] for endings in group]
         sign = np.where(bits([among[endings] for endings in group]) > 0, 1, -1)
-        silent = exact(np.zeros((len(rows), len(weight))))
-        logits = through(output, beside(Bounded(hidden.value[rows], hidden.error[rows]), silent))
+        silent = exact(np.zeros((len(group), len(weight))))
+        logits = through(output, beside(hidden_of(ticks, [endings.tick for endings in group]), silent))
         margin, error = sign * logits.value, logits.error
         for offset, of_slot in by_slot.items():
             held = bits(sorted(slots[SEES.index(offset)]))
@@ -103,8 +136,23 @@ def answered(ticks: Ticks, hidden: Bounded, number: Mapping[Tick, int], among: M
             within_range(sizes)
             margin = margin + np.where(sign > 0, adds.min(0), -adds.max(0))
             error = error + rounding_of(output.in_features) * sizes + TINY * len(of_slot)
-        found.append(Signs(margin, error))
-    return found
+        yield from summed_up(Signs(margin, error))
+
+
+def open_bits(ticks: Ticks, asked: Sequence[Tick], dids: Sequence[Did]) -> dict[Tick, tuple[int, ...]]:
+    """The bits of slots that may come out either way in float32, of those ticks that leave any."""
+    left = written(ticks, asked, hidden_of(ticks, asked))
+    unsure = left.bit != (bits([did.content for did in dids]) > 0)
+    for signs, on in left.signs:
+        unsure |= on & ~(share(signs) < SURE)
+    return {asked[row]: tuple(np.flatnonzero(unsure[row]).tolist()) for row in np.flatnonzero(unsure.any(1)).tolist()}
+
+
+def summed_up(signs: Signs) -> list[Margins]:
+    """What matters of them; nothing where there are none."""
+    if not signs.margin.size:
+        return []
+    return [Margins(float(signs.margin.min()), float(signs.error.max()), float(share(signs).max()))]
 
 
 def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
@@ -119,21 +167,19 @@ def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
     return now
 
 
-def written(ticks: Ticks, asked: Sequence[Tick], dids: Sequence[Did], hidden: Bounded) -> list[Signs]:
-    """The signs that what is left in a slot depends on."""
+def written(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> Written:
+    """What is left in a slot."""
     access = ticks.decisions.machine.access
     logits, width = through(access.writing, hidden), access.slot_width
     values, gates = (each(logits, access.heads, part) for part in (slice(width), slice(width, None)))
     value, erase = squashed(values), squashed(gates)
     new, erased = values.value > 0, gates.value > 0
     old = bits([tick.own for tick in asked]) > 0
-    agree(np.where(erased, new, old), bits([did.content for did in dids]), "a slot's bit")
     # A bit comes out by its gate, and by its value where that is 1; or by its value alone, where it is the old bit.
     by_value = share(value)
     by_gate = np.maximum(share(erase), np.where(erased, by_value, 0))
     alone = (new == old) & (by_value < by_gate)
-    count, counts = ~alone, alone | erased
-    return [Signs(erase.margin[count], erase.error[count]), Signs(value.margin[counts], value.error[counts])]
+    return Written(np.where(erased, new, old), [(erase, ~alone), (value, alone | erased)])
 
 
 def moved(ticks: Ticks, asked: Sequence[Tick], hidden: Bounded) -> list[Signs]:

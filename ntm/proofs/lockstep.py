@@ -9,11 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ntm.models.machine.lookup import Code
-from ntm.proofs.floats import Margins, margins
+from ntm.proofs.floats import Margins, margins, open_bits
 from ntm.proofs.ticks import FAR, SEES, Did, Ending, Endings, Tick, Ticks, UnprovedError
 
 MOST = 200_000
 """Ticks, and ends of some; more are given up."""
+
+MOST_OPEN = 4
+"""Bits of what a tick leaves that may come out either way; with more, it is given up."""
 
 
 class Proof(NamedTuple):
@@ -32,6 +35,7 @@ class Lockstep:
     def __init__(self, ticks: Ticks):
         self.ticks = ticks
         self.made: dict[Tick, Did] = {}
+        self.open: dict[Tick, tuple[int, ...]] = {}  # bits of what some leave: both ways were gone on from
         self.due: dict[Ending, Code] = {}
         self.ended: dict[Endings, Code] = {}
         self.torn = False  # whether two things are due at one end
@@ -48,12 +52,34 @@ class Lockstep:
 
     def at_once(self, asked: Sequence[Tick]) -> list[tuple[Tick, Did]]:
         """Several that may come, each with what it does."""
+        self.make(asked)
+        return [(tick, self.made[tick]) for tick in asked]
+
+    def either_way(self, asked: Sequence[Tick]) -> list[list[tuple[Tick, Did]]]:
+        """Several that may come, each with all that it may do where float32 leaves bits of what it leaves open."""
+        fresh = self.make(asked)
+        if fresh:
+            self.open |= open_bits(self.ticks, fresh, [self.made[tick] for tick in fresh])
+        return [[(tick, did) for did in self.variants(tick)] for tick in asked]
+
+    def make(self, asked: Sequence[Tick]) -> list[Tick]:
+        """Those that had not come before, made at once."""
         fresh = [tick for tick in dict.fromkeys(asked) if tick not in self.made]
         if fresh:
             self.ticks.make([tick for tick in fresh if tick not in self.ticks])
             self.made.update((tick, self.ticks[tick]) for tick in fresh)
             self.few(len(self.made))
-        return [(tick, self.made[tick]) for tick in asked]
+        return fresh
+
+    def variants(self, tick: Tick) -> list[Did]:
+        """What a tick may do; raises UnprovedError where too much is open."""
+        did, places = self.made[tick], self.open.get(tick, ())
+        if len(places) > MOST_OPEN:
+            raise UnprovedError(f"{len(places)} bits that a tick leaves are not certain in float32")
+        found = [did]
+        for place in places:
+            found += [one._replace(content=flipped(one.content, place)) for one in found]
+        return found
 
     def ends(self, tick: Tick, *slots: Code, due: Code) -> None:
         """At the end of a tick, where these slots are read, this is due."""
@@ -96,8 +122,13 @@ class Lockstep:
         held = {code for tick in self.made for code in (tick.left, tick.own, tick.right)}
         registers = {tick.register for tick in self.made}
         answers = len(self.due) + len(self.ended)
-        bounds = margins(self.ticks, self.made, self.due, self.ended)
+        bounds = margins(self.ticks, self.made, self.due, self.ended, self.open)
         return Proof(len(self.made), answers, len(held), len(registers), bounds)
+
+
+def flipped(content: Code, place: int) -> Code:
+    """A slot's content with one bit the other way."""
+    return content[:place] + bytes([1 - content[place]]) + content[place + 1 :]
 
 
 def near(slot: int) -> int:

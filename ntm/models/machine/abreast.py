@@ -103,7 +103,9 @@ class Abreast:
             which = rows.astype(np.int64) @ (1 << np.arange(rows.shape[2]))
             there = np.flatnonzero(np.bincount(which.ravel()))
             number = np.zeros(there[-1] + 1, np.int64)
-            number[there] = [self.given[one.tobytes()] for one in (there[:, None] >> np.arange(rows.shape[2]) & 1).astype(np.float32)]
+            number[there] = [
+                self.given[one.tobytes()] for one in (there[:, None] >> np.arange(rows.shape[2]) & 1).astype(np.float32)
+            ]
             return number[which]
         different, which = np.unique(rows.view(f"V{rows[0, 0].nbytes}"), return_inverse=True)
         return np.array([self.given[one.tobytes()] for one in different])[which].reshape(inputs.shape[:2])

@@ -43,7 +43,7 @@ class Decisions(dict[tuple, Decision]):
         self.start = machine.initial_state(1, slots)
         self.furthest, self.lightest = 0.0, 1.0  # of a value from its bit, of a head on its slot
         self.adds = output.weight.new_empty(0, 2, output.out_features)  # to logits, by each decision and by what it saw
-        self.fresh: list[Tensor] = []  # those that are not yet in it
+        self.fresh: list[Tensor] = []  # those that are not yet in it, as they were made
         self.abreast = abreast.Abreast(self.shape, self.of)
 
     def __missing__(self, flat: tuple) -> Decision:
@@ -77,7 +77,7 @@ class Decisions(dict[tuple, Decision]):
         inputs = torch.from_numpy(np.stack([np.frombuffer(key.inputs, np.float32) for key in keys]))
         hidden, after, _ = self.machine(inputs, state)
 
-        self.fresh += torch.stack([self.said(hidden), self.heard(reads)], 1).unbind()
+        self.fresh.append(torch.stack([self.said(hidden), self.heard(reads)], 1))
         left = after.access.memory.view_as(memory)[row, at, tape]
         steps, weights = heaviest(after.access.weights.flatten(0, 1), at.flatten())
         self.measure(weights, left, after.controller.register)
@@ -115,7 +115,7 @@ class Decisions(dict[tuple, Decision]):
     def logits(self, path: Tensor, last: Tensor) -> Tensor:
         """Logits [B T O] of decisions [B T] in a row, where `last` [B R] is read in the end."""
         if self.fresh:
-            self.adds, self.fresh = torch.cat([self.adds, torch.stack(self.fresh)]), []
+            self.adds, self.fresh = torch.cat([self.adds, *self.fresh]), []
         said, heard = self.adds[path].unbind(2)
         return said + torch.cat([heard[:, 1:], self.heard(last)[:, None]], 1)
 
