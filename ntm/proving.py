@@ -9,32 +9,61 @@ from ntm.config import Config, build
 from ntm.errors import UserError
 from ntm.lockstep import KINDS
 from ntm.models import Model
+from ntm.models.recurrent import Recurrent
 from ntm.multiplier import lacks
+from ntm.proofs import counting
+from ntm.proofs.hardening import harden
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Proof, prove
-from ntm.proofs.multiplier.ticks import Ticks
-from ntm.proofs.ticks import TAPES, UnprovedError, fits
-from tasks import BinaryMul, Task
+from ntm.proofs.multiplier.ticks import Ticks as MultiplierTicks
+from ntm.proofs.ticks import TAPES, Ticks, UnprovedError, fits
+from tasks import BinaryMul, RepeatCopy, Task
 
 WIDEST = 4
 """Letters of the windows that are tried while a run waits; what only wider ones prove takes minutes."""
 
 
-def multiplies(model: Model, task: Task) -> bool:
+PRACTICES = 4
+"""Times that ends are practised which a proof names, at most."""
+
+Tell = Callable[[str], None]
+
+
+def multiplies(model: Model, task: Task, tell: Tell) -> bool:
     """Whether a proof is found that it is right for all operands."""
     attempts = [attempt for attempt in ATTEMPTS if attempt.width <= WIDEST]
-    return isinstance(prove(Ticks(model), lambda told: None, attempts), Proof)
+    return isinstance(prove(MultiplierTicks(model), lambda told: None, attempts), Proof)
 
 
-def in_lockstep(model: Model, task: Task) -> bool:
+def in_lockstep(model: Model, task: Task, tell: Tell) -> bool:
     """Whether a proof is found that it is right on all inputs; UnprovedError says that there is none."""
     KINDS[type(task)].prove(model, task)
     return True
 
 
+def repeats(model: Model, task: Task, tell: Tell) -> bool:
+    """As `in_lockstep`; of one that counts by itself, whether one is found once its last doubtful ends were practised."""
+    assert isinstance(task, RepeatCopy)
+    assert isinstance(model, Recurrent)
+    if task.protocol == "clocked":
+        return in_lockstep(model, task, tell)
+    for practised in range(PRACTICES + 1):
+        tell("proof: going through all that may come, which may take minutes")
+        steps = counting.search(Ticks(model), task.width, task.counts())
+        tell(f"proof: {len(steps.made):,} ticks may come, and {len(steps.ended):,} answers")
+        try:
+            steps.proof()
+            return True
+        except UnprovedError as error:
+            tell(f"proof: {error}")
+            if steps.torn or practised == PRACTICES or not harden(model, steps, tell):
+                return False
+    return False
+
+
 class Asked(NamedTuple):
     """What is asked of a machine that learned a task."""
 
-    proved: Callable[[Model, Task], bool]
+    proved: Callable[[Model, Task, Tell], bool]  # may train the model's last doubtful bits
     lacks: Callable[[Model, Task], str]  # why there can be no proof; empty: there may be one
     heads: int = 1  # of the tape, each on its own
 
@@ -42,6 +71,7 @@ class Asked(NamedTuple):
 PROOFS: dict[type[Task], Asked] = {
     BinaryMul: Asked(multiplies, lacks),
     **{task: Asked(in_lockstep, kind.lacks, kind.heads) for task, kind in KINDS.items()},
+    RepeatCopy: Asked(repeats, KINDS[RepeatCopy].lacks),
 }
 """Of each task that there are proofs about."""
 
@@ -67,12 +97,12 @@ def check(config: Config) -> None:
         raise UserError(f"{key}: there can be none with {lacking}; allowed: false")
 
 
-def of(task: Task) -> Callable[[Model], bool]:
-    """Whether a proof is found that a rounded machine is right on this task, for all lengths."""
+def of(task: Task, tell: Tell) -> Callable[[Model], bool]:
+    """Whether a proof is found that a rounded machine is right on this task, for all lengths; `tell` hears what takes long."""
 
     def proved(model: Model) -> bool:
         try:
-            return PROOFS[type(task)].proved(model, task)
+            return PROOFS[type(task)].proved(model, task, tell)
         except UnprovedError:
             return False
 

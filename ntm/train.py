@@ -117,7 +117,8 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
             loaded = runs.read("resume", path)  # again, for now nobody else writes to it
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
-        module = LitModel(config, proving.of(config.task))
+        console = Console(quiet=not first)
+        module = LitModel(config, proving.of(config.task, lambda line: tell(console, line)))
         rows = -(-config.trainer.batch_size // config.trainer.processes)
         step = module.model.prepare(rows, device_of(config) == "gpu")
         over = loaded is not None and take_up(module, loaded, overrides)
@@ -129,7 +130,6 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         else:
             folder = runs.new_folder(name_of("task", config.task), None if run_dir is None else str(run_dir))
             until_the_end.enter_context(runs.locked("run_dir", folder))
-        console = Console()
         try:
             module.best = score_of(folder / runs.BEST)
             if not over:  # from here on the run can be killed at any moment, and go on with what this command line has changed

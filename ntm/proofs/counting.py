@@ -19,6 +19,9 @@ from ntm.proofs.copying import Vector, goes
 from ntm.proofs.lockstep import Lockstep, Proof
 from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, possible
 
+MOST = 2_000_000
+"""Ticks: all pairs of what two slots may hold are gone through, and of vectors of 8 bits that is a million."""
+
 BEYOND = 2
 """The first place that is no more told from the next."""
 
@@ -66,11 +69,16 @@ def prove_counting(ticks: Ticks, width: int, counts: dict[int, float]) -> Proof:
     """That a machine repeats vectors of `width` bits as often as it is told, `counts` by what it sees of them; raises
     UnprovedError where no proof is found.
     """
+    return search(ticks, width, counts).proof()
+
+
+def search(ticks: Ticks, width: int, counts: dict[int, float]) -> Lockstep:
+    """All that may come of such a machine; raises UnprovedError where there can be no proof, or a head strays."""
     possible(lacks(ticks.decisions.machine.access, width))
-    search = Counter(ticks, width, counts)
-    search.listen()
-    search.answer()
-    return search.steps.proof()
+    found = Counter(ticks, width, counts)
+    found.listen()
+    found.answer()
+    return found.steps
 
 
 def lacks(heads: TapeHeads, width: int) -> str:
@@ -86,7 +94,7 @@ class Counter:
     """The search."""
 
     def __init__(self, ticks: Ticks, width: int, counts: dict[int, float]):
-        self.steps, self.blank, self.register, self.counts = Lockstep(ticks), ticks.blank, ticks.register, counts
+        self.steps, self.blank, self.register, self.counts = Lockstep(ticks, MOST), ticks.blank, ticks.register, counts
         self.vectors: list[Vector] = list(product((0, 1), repeat=width))
         self.silence = (0.0,) * (width + 2)
         self.mark = (*[0] * width, 1)

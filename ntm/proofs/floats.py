@@ -155,10 +155,15 @@ def summed_up(signs: Signs) -> list[Margins]:
     return [Margins(float(signs.margin.min()), float(signs.error.max()), float(share(signs).max()))]
 
 
+def given_to(ticks: Ticks, asked: Sequence[Tick]) -> np.ndarray:
+    """What the controller is given at ticks, [D I]."""
+    slots = bits([b"".join(ticks.seen(tick, ticks.window)) for tick in asked])
+    return np.concatenate([inputs_of(asked), slots, bits([tick.register for tick in asked])], 1)
+
+
 def hidden_of(ticks: Ticks, asked: Sequence[Tick]) -> Bounded:
     """What the controller makes of ticks, [D C]."""
-    slots = bits([b"".join(ticks.seen(tick, ticks.window)) for tick in asked])
-    now = exact(np.concatenate([inputs_of(asked), slots, bits([tick.register for tick in asked])], 1))
+    now = exact(given_to(ticks, asked))
     for layer in ticks.decisions.machine.controller.layers:
         if isinstance(layer, nn.Linear):
             now = through(layer, now)

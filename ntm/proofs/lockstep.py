@@ -13,7 +13,7 @@ from ntm.proofs.floats import Margins, margins, open_bits
 from ntm.proofs.ticks import FAR, SEES, Did, Ending, Endings, Tick, Ticks, UnprovedError
 
 MOST = 200_000
-"""Ticks, and ends of some; more are given up."""
+"""Ticks, and ends of some; where a proof says no other number, more are given up."""
 
 MOST_OPEN = 4
 """Bits of what a tick leaves that may come out either way; with more, it is given up."""
@@ -32,8 +32,8 @@ class Proof(NamedTuple):
 class Lockstep:
     """The ticks that may come, and what is due, gathered."""
 
-    def __init__(self, ticks: Ticks):
-        self.ticks = ticks
+    def __init__(self, ticks: Ticks, most: int = MOST):
+        self.ticks, self.most = ticks, most
         self.made: dict[Tick, Did] = {}
         self.open: dict[Tick, tuple[int, ...]] = {}  # bits of what some leave: both ways were gone on from
         self.due: dict[Ending, Code] = {}
@@ -108,8 +108,8 @@ class Lockstep:
 
     def few(self, count: int) -> None:
         """Raise UnprovedError where there is too much to go through."""
-        if count > MOST:
-            raise UnprovedError(f"more than {MOST:,} ticks, or ends of them")
+        if count > self.most:
+            raise UnprovedError(f"more than {self.most:,} ticks, or ends of them")
 
     def proof(self) -> Proof:
         """What is said is what is due, and certain in float32; raises UnprovedError where not."""

@@ -230,9 +230,11 @@ class LitModel(L.LightningModule):
         self.solved_in_a_row = 0 if unsafe else self.solved_in_a_row + 1
         if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
             self.progress = self.kept.progress = self.progress._replace(learned_at=self.progress.updates)
-        if self.solved and self.config.curriculum.proof and not self.proves(self.model):
-            self.solved_in_a_row, self.selection = 0, self.selection + 0.5
-            self.progress = self.kept.progress = self.progress._replace(unproved=True)
+        if self.solved and self.config.curriculum.proof:
+            if not self.proves(self.model):
+                self.solved_in_a_row, self.selection = 0, self.selection + 0.5
+                self.progress = self.progress._replace(unproved=True)
+            self.kept.keep(self.kept.copy(), self.progress)  # to prove it may train the last doubtful bits
         if self.solved:
             self.trainer.should_stop = True
 
@@ -255,10 +257,7 @@ class LitModel(L.LightningModule):
         return self.model.show(self.task, "val", seed, self.task.probe_length)
 
     def sound(self) -> dict[str, Any]:
-        """A checkpoint of nothing spoilt, for the one process that writes it: it asks no other.
-
-        Raises NotFiniteError where even what was kept is spoilt.
-        """
+        """A checkpoint of nothing spoilt, for the one process that writes it; raises NotFiniteError where what was kept is, too."""
         self.undo(spoilt(self.model, self.kept.optimizer))
         offender = spoilt(self.model, self.kept.optimizer)
         if offender is not None:
