@@ -102,6 +102,7 @@ class Counter:
         self.count: dict[int, set[Code]] = defaultdict(set)  # by the copies left when a head comes to it
         self.begun: dict[Answering | Behind, None] = {}  # after the delimiter
         self.behind: set[Code] = {ticks.blank}
+        self.rounds: set[tuple[int, Code, int]] = set()  # lags and registers that came round, with so many contents of slot 0
 
     def listen(self) -> None:
         """All words, and what they leave in slots."""
@@ -139,6 +140,7 @@ class Counter:
         size = 0
         while size != (size := self.size()):
             self.steps.ended.clear()
+            self.rounds.clear()
             waiting = list(self.begun)
             known = set(waiting)
             for node in waiting:
@@ -220,10 +222,13 @@ class Counter:
             yield from self.round(0, did.register)
 
     def round(self, lag: int, register: Code) -> Iterator[Answering]:
-        """A head that has come round, where there are two vectors at least."""
-        for vector in self.vectors:
-            for content in sorted(self.held[0, vector]):
-                yield Answering(False, lag, 1, register, Seen(vector, content))
+        """A head that has come round, where there are two vectors at least; nothing where that was so before."""
+        begun = lag, register, sum(len(self.held[0, vector]) for vector in self.vectors)
+        if begun not in self.rounds:
+            self.rounds.add(begun)
+            for vector in self.vectors:
+                for content in sorted(self.held[0, vector]):
+                    yield Answering(False, lag, 1, register, Seen(vector, content))
 
     def mark_next(self, tick: Tick, did: Did, node: Answering, due: Vector) -> None:
         """Nothing is left to copy but the vector that is due on this tick, and then the end."""

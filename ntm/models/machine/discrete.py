@@ -65,7 +65,8 @@ class Decisions(dict[tuple, Decision]):
         start = self.machine.initial_state(count, slots)
         memory = torch.zeros_like(start.access.memory).unflatten(-1, (heads.tapes, -1))
         seen = values(b"".join(code for key in keys for code in key.seen)).view(count, heads.heads, -1, heads.slot_width)
-        at = torch.stack([self.standing(key.met) for key in keys])
+        places = {met: self.standing(met) for met in {key.met for key in keys}}
+        at = torch.stack([places[key.met] for key in keys])
         row, tape = torch.arange(count)[:, None], torch.arange(heads.heads) % heads.tapes
         memory[row, at, tape] = seen[:, :, self.shape.offsets.index(0)]
         away = torch.tensor([key.away for key in keys])
