@@ -189,7 +189,7 @@ def build(config: Config) -> Model:
     if config.curriculum.focus and not (model.focuses and (config.curriculum.noise or config.curriculum.focus_updates)):
         lacking = "grows with curriculum.noise, which is 0" if model.focuses else "this model has no heads to focus"
         raise UserError(f"curriculum.focus={config.curriculum.focus:g}: {lacking}; allowed: 0")
-    for key in ("rounding_from", "rounding_updates", "pruning_updates"):
+    for key in ("rounding_from", "rounding_updates", "pruning_updates", "hardening"):
         if getattr(config.curriculum, key) and not model.rounds:
             told = f"curriculum.{key}={getattr(config.curriculum, key):g}: this model hands on what is no bits"
             raise UserError(f"{told}; allowed: 0")

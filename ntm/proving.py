@@ -11,8 +11,8 @@ from ntm.lockstep import KINDS
 from ntm.models import Model
 from ntm.models.recurrent import Recurrent
 from ntm.multiplier import lacks
-from ntm.proofs import counting
 from ntm.proofs.hardening import harden
+from ntm.proofs.merging import chosen, merged
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Proof, prove
 from ntm.proofs.multiplier.ticks import Ticks as MultiplierTicks
 from ntm.proofs.ticks import TAPES, Ticks, UnprovedError, fits
@@ -23,47 +23,45 @@ WIDEST = 4
 
 
 PRACTICES = 4
-"""Times that ends are practised which a proof names, at most."""
+"""Times that ticks are practised, at most."""
 
 Tell = Callable[[str], None]
 
 
-def multiplies(model: Model, task: Task, tell: Tell) -> bool:
+def multiplies(model: Model, task: Task) -> bool:
     """Whether a proof is found that it is right for all operands."""
     attempts = [attempt for attempt in ATTEMPTS if attempt.width <= WIDEST]
     return isinstance(prove(MultiplierTicks(model), lambda told: None, attempts), Proof)
 
 
-def in_lockstep(model: Model, task: Task, tell: Tell) -> bool:
+def in_lockstep(model: Model, task: Task) -> bool:
     """Whether a proof is found that it is right on all inputs; UnprovedError says that there is none."""
     KINDS[type(task)].prove(model, task)
     return True
 
 
-def repeats(model: Model, task: Task, tell: Tell) -> bool:
-    """As `in_lockstep`; of one that counts by itself, whether one is found once its last doubtful ends were practised."""
+def hardened(model: Model, task: Task, tell: Tell) -> bool:
+    """Practise the ticks of a rounded repeater that counts by itself until it is proved; False: it was not."""
     assert isinstance(task, RepeatCopy)
     assert isinstance(model, Recurrent)
-    if task.protocol == "clocked":
-        return in_lockstep(model, task, tell)
-    for practised in range(PRACTICES + 1):
-        tell("proof: going through all that may come, which may take minutes")
-        steps = counting.search(Ticks(model), task.width, task.counts())
-        tell(f"proof: {len(steps.made):,} ticks may come, and {len(steps.ended):,} answers")
+    asked = task.width, task.counts()
+    wanted = chosen(Ticks(model), *asked)
+    for _ in range(PRACTICES):
+        steps, otherwise = merged(Ticks(model), *asked, wanted)
+        tell(f"hardening: of {len(steps.made):,} ticks that may come {otherwise:,} are done otherwise than most")
+        if steps.torn or not harden(model, steps, tell):
+            return False
         try:
-            steps.proof()
-            return True
+            return in_lockstep(model, task)
         except UnprovedError as error:
-            tell(f"proof: {error}")
-            if steps.torn or practised == PRACTICES or not harden(model, steps, tell):
-                return False
+            tell(f"hardening: no proof yet, {error}")
     return False
 
 
 class Asked(NamedTuple):
     """What is asked of a machine that learned a task."""
 
-    proved: Callable[[Model, Task, Tell], bool]  # may train the model's last doubtful bits
+    proved: Callable[[Model, Task], bool]
     lacks: Callable[[Model, Task], str]  # why there can be no proof; empty: there may be one
     heads: int = 1  # of the tape, each on its own
 
@@ -71,20 +69,25 @@ class Asked(NamedTuple):
 PROOFS: dict[type[Task], Asked] = {
     BinaryMul: Asked(multiplies, lacks),
     **{task: Asked(in_lockstep, kind.lacks, kind.heads) for task, kind in KINDS.items()},
-    RepeatCopy: Asked(repeats, KINDS[RepeatCopy].lacks),
 }
 """Of each task that there are proofs about."""
 
 
 def check(config: Config) -> None:
     """Raise UserError where a proof is asked for of what no proof is about."""
-    if not config.curriculum.proof:
-        return
-    key = "curriculum.proof=true"
+    if config.curriculum.hardening and not (isinstance(config.task, RepeatCopy) and config.task.protocol == "counted"):
+        raise UserError("curriculum.hardening=true: only task=repeat_copy task.protocol=counted has that; allowed: false")
+    for key in ("hardening", "proof"):
+        if getattr(config.curriculum, key):
+            check_machine(config, f"curriculum.{key}=true")
+
+
+def check_machine(config: Config, key: str) -> None:
+    """Raise UserError where there can be no proof about a machine."""
     if type(config.task) not in PROOFS:
         raise UserError(f"{key}: only task=binary_mul, binary_add, clock, copy and repeat_copy have a proof; allowed: false")
     asked = PROOFS[type(config.task)]
-    if not config.curriculum.rounding_updates:
+    if not config.curriculum.rounding_updates and not config.curriculum.hardening:
         raise UserError(f"{key}: only rounded machines can be proved; allowed: false, or curriculum.rounding_updates above 0")
     with torch.device("meta"):
         model = build(config)
@@ -97,13 +100,26 @@ def check(config: Config) -> None:
         raise UserError(f"{key}: there can be none with {lacking}; allowed: false")
 
 
-def of(task: Task, tell: Tell) -> Callable[[Model], bool]:
-    """Whether a proof is found that a rounded machine is right on this task, for all lengths; `tell` hears what takes long."""
+def of(task: Task) -> Callable[[Model], bool]:
+    """Whether a proof is found that a rounded machine is right on this task, for all lengths."""
 
     def proved(model: Model) -> bool:
         try:
-            return PROOFS[type(task)].proved(model, task, tell)
+            return PROOFS[type(task)].proved(model, task)
         except UnprovedError:
             return False
 
     return proved
+
+
+def hardening(task: Task, tell: Tell) -> Callable[[Model], bool]:
+    """As `hardened`, on this task; `tell` hears how it goes, for it takes minutes."""
+
+    def done(model: Model) -> bool:
+        try:
+            return hardened(model, task, tell)
+        except UnprovedError as error:
+            tell(f"hardening: {error}")
+            return False
+
+    return done

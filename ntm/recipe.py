@@ -82,6 +82,7 @@ class CurriculumConfig:
     rounding_from: Fraction = 0.0  # how far values are drawn to bits as soon as there is no warm-up any more
     rounding_updates: Natural = 0  # from that to all of it, once noise is in full; 0: never
     pruning_updates: Natural = 0  # in which a channel that is given up must not be missed any more; 0: none is
+    hardening: bool = False  # whether, once noise is in full, ticks are practised until the machine, rounded, is proved
     patience_updates: Natural = 0  # without anything new, after which an attempt is given up and begun anew; 0: never
     proof: bool = False  # whether a run is over only with a proof; an attempt that ends without one is given up
     warmup: WarmupConfig | None = None

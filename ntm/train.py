@@ -118,7 +118,7 @@ def main(values: dict[str, Any], overrides: list[str]) -> None:
         L.seed_everything(config.seed, verbose=False)
         torch.set_num_threads(config.trainer.threads)
         console = Console(quiet=not first)
-        module = LitModel(config, proving.of(config.task, lambda line: tell(console, line)))
+        module = LitModel(config, proving.of(config.task), proving.hardening(config.task, lambda line: tell(console, line)))
         rows = -(-config.trainer.batch_size // config.trainer.processes)
         step = module.model.prepare(rows, device_of(config) == "gpu")
         over = loaded is not None and take_up(module, loaded, overrides)

@@ -31,6 +31,7 @@ def faster(monkeypatch):
     monkeypatch.setattr(hardening, "RATE", 0.05)
     monkeypatch.setattr(hardening, "UPDATES", 60)
     monkeypatch.setattr(hardening, "LOOK", 20)
+    monkeypatch.setattr(hardening, "MOST", 1.0)
 
 
 def test_wrong_answers_are_unlearned_and_the_machine_is_proved(faster):
@@ -39,8 +40,8 @@ def test_wrong_answers_are_unlearned_and_the_machine_is_proved(faster):
     with pytest.raises(UnprovedError):
         prove(model)
     with torch.inference_mode():  # as in a validation
-        assert proving.of(TASK, told.append)(model)
-    assert any(line.startswith("hardening, update 0: ") and " are wrong" in line for line in told)
+        assert proving.hardening(TASK, told.append)(model)
+    assert any(line.startswith("hardening, update 0: ") and " answers wrong" in line for line in told)
     assert wrong(model) is None
     assert prove(model).margins.smallest > hardening.MARGIN / 3
 
@@ -54,16 +55,16 @@ def test_it_is_the_same_again(faster):
 
 
 def test_where_too_many_answers_are_wrong_nothing_is_learned(monkeypatch):
-    monkeypatch.setattr(hardening, "MOST", 1)
+    monkeypatch.setattr(hardening, "MOST", 0)
     model = forgetful()
     assert not harden(model, fixed_point(model), lambda told: None)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), forgetful().parameters()))
-    assert not proving.of(TASK, lambda told: None)(model)
+    assert not proving.hardening(TASK, lambda told: None)(model)
 
 
 def test_a_machine_that_is_proved_is_left_alone():
     model = machine()
-    assert proving.of(TASK, lambda told: None)(model)
+    assert proving.hardening(TASK, lambda told: None)(model)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), machine().parameters()))
 
 

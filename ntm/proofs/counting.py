@@ -10,59 +10,26 @@ any other, and n any number.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ntm.models.machine.lookup import Code
 from ntm.models.machine.tape_heads import TapeHeads
 from ntm.proofs import copying
 from ntm.proofs.copying import Vector, goes
+from ntm.proofs.counting_nodes import BEYOND, Answering, Behind, Listening, Seen, on
 from ntm.proofs.lockstep import Lockstep, Proof
 from ntm.proofs.ticks import FAR, Did, Move, StrayError, Tick, Ticks, possible
 
 MOST = 2_000_000
 """Ticks: all pairs of what two slots may hold are gone through, and of vectors of 8 bits that is a million."""
 
-BEYOND = 2
-"""The first place that is no more told from the next."""
-
 About = TypeVar("About")
+
+Where = tuple
+"""What a slot is known by: (place, vector), (copies left,), or () behind the count."""
 
 ON, ROUND = Move(False, 1), Move(True, 1)
 """One slot on; home, and one slot on."""
-
-
-class Seen(NamedTuple):
-    """A slot beside a head."""
-
-    vector: Vector | None  # that came there; None: none did
-    content: Code
-
-
-class Listening(NamedTuple):
-    """Between two ticks."""
-
-    place: int  # slots from home, up to BEYOND
-    register: Code
-    left: Seen
-
-
-class Answering(NamedTuple):
-    """Before a tick on a slot with a vector, or on the count's."""
-
-    counts: bool  # which of them
-    lag: int  # slots from the one whose vector is due to the head's; none on the count's: the next copy has begun, or it is the end
-    place: int  # where the count's is 1 there is one vector
-    register: Code
-    left: Seen
-
-
-class Behind(NamedTuple):
-    """Before a tick on the slot behind the count's, which the delimiter's tick went on to."""
-
-    place: int  # of the count
-    register: Code
-    last: Seen  # the last vector
-    left_there: Code  # in the count's slot
 
 
 def prove_counting(ticks: Ticks, width: int, counts: dict[int, float]) -> Proof:
@@ -76,8 +43,7 @@ def search(ticks: Ticks, width: int, counts: dict[int, float]) -> Lockstep:
     """All that may come of such a machine; raises UnprovedError where there can be no proof, or a head strays."""
     possible(lacks(ticks.decisions.machine.access, width))
     found = Counter(ticks, width, counts)
-    found.listen()
-    found.answer()
+    found.go()
     return found.steps
 
 
@@ -104,24 +70,31 @@ class Counter:
         self.behind: set[Code] = {ticks.blank}
         self.rounds: set[tuple[int, Code, int]] = set()  # lags and registers that came round, with so many contents of slot 0
 
+    def go(self) -> None:
+        """All of it."""
+        self.listen()
+        self.answer()
+
     def listen(self) -> None:
         """All words, and what they leave in slots."""
         waiting = [Listening(0, self.register, Seen(None, self.blank))]
         known = set(waiting)
         for now in waiting:
             rows = [((*vector, 0, 0), self.blank) for vector in self.vectors]
-            for vector, _, did in self.ticks(now.register, now.left.content, rows, self.vectors):
-                goes_on(now.place, did)
-                self.held[now.place, vector].add(did.content)
+            for vector, tick, did in self.ticks(now.register, now.left.content, rows, self.vectors):
+                did = self.leave(self.held[now.place, vector], (now.place, vector), tick, self.go_on(now.place, tick, did))
                 left = Seen(vector, did.content)
                 self.steps.note(known, waiting, Listening(on(now.place), did.register, left))
             if now.place:  # a word is of one vector at least
                 shown = [((*self.silence[:-2], 1, count), self.blank) for count in self.counts.values()]
-                for copies, _, did in self.ticks(now.register, now.left.content, shown, self.counts):
-                    self.delimit(now, copies, did)
+                for copies, tick, did in self.ticks(now.register, now.left.content, shown, self.counts):
+                    self.delimit(now, copies, tick, did)
 
-    def delimit(self, now: Listening, copies: int, did: Did) -> None:
+    def delimit(self, now: Listening, copies: int, tick: Tick, did: Did) -> None:
         """The delimiter's tick."""
+        did = self.turn(tick, did)
+        still = copies if did.moves[0] == ROUND else copies - 1
+        did = self.leave(self.count[still], (still,), tick, did)
         place, register, left = now.place, did.register, now.left
         move = did.moves[0]
         if move == ON:
@@ -132,7 +105,6 @@ class Counter:
             begun = [Answering(True, 1, 1, register, left)] if place == 1 else list(self.round(1, register))
         else:
             raise StrayError(f"the delimiter moves a head by {move}")
-        self.count[copies if move == ROUND else copies - 1].add(did.content)
         self.begun.update(dict.fromkeys(begun))
 
     def answer(self) -> None:
@@ -153,6 +125,27 @@ class Counter:
             return self.come_from_behind(node)
         return self.counted(node) if node.counts else self.say(node)
 
+    def leave(self, contents: set[Code], where: Where, tick: Tick, did: Did) -> Did:
+        """What a tick does that leaves something in a slot which may hold these contents."""
+        contents.add(did.content)
+        return did
+
+    def go_on(self, place: int, tick: Tick, did: Did) -> Did:
+        """What a tick does whose head goes one slot on; raises StrayError where it goes elsewhere."""
+        slot = place if place < BEYOND else FAR
+        goes(slot, did, slot + 1)
+        return did
+
+    def go_round(self, tick: Tick, did: Did) -> Did:
+        """What a tick does whose head goes home and one slot on; raises StrayError where it goes elsewhere."""
+        if did.moves[0] != ROUND:
+            raise StrayError(f"behind a copy a head moves by {did.moves[0]}, not {ROUND}")
+        return did
+
+    def turn(self, tick: Tick, did: Did) -> Did:
+        """What the delimiter's tick does."""
+        return did
+
     def size(self) -> int:
         """How much slots may hold."""
         return sum(len(contents) for of in (self.held, self.count) for contents in of.values()) + len(self.behind)
@@ -163,8 +156,7 @@ class Counter:
         held = [(vector, content) for vector in self.vectors for content in sorted(self.held[node.place, vector])]
         rows, vectors = [(self.silence, content) for _, content in held], [vector for vector, _ in held]
         for vector, tick, did in self.ticks(node.register, node.left.content, rows, vectors):
-            goes_on(node.place, did)
-            self.held[node.place, vector].add(did.content)
+            did = self.leave(self.held[node.place, vector], (node.place, vector), tick, self.go_on(node.place, tick, did))
             due = node.left.vector if node.lag else vector
             assert due is not None
             self.ends(tick, [did.content], following, (*due, 0))
@@ -182,7 +174,7 @@ class Counter:
                 elif node.lag:
                     yield from self.copied(tick, did, node, copies)
                 else:
-                    self.count[copies - 1].add(did.content)
+                    did = self.leave(self.count[copies - 1], (copies - 1,), tick, did)
                     yield from self.begin(tick, did, node.place, node.left, did.content)
 
     def copied(self, tick: Tick, did: Did, node: Answering, copies: int) -> Iterator[Answering]:
@@ -192,8 +184,7 @@ class Counter:
         if copies == 1:
             self.mark_next(tick, did, node, due)
             return
-        self.count[copies - 1].add(did.content)
-        goes_round(did)
+        did = self.leave(self.count[copies - 1], (copies - 1,), tick, self.go_round(tick, did))
         if node.place == 1:
             self.ends(tick, [node.left.content], [did.content], due)
             yield node._replace(register=did.register)
@@ -205,12 +196,12 @@ class Counter:
         """The tick behind the count, on which the first vector of all is due."""
         rows = [(self.silence, self.blank)]
         for _, tick, did in self.ticks(node.register, node.left_there, rows, rows):
-            self.behind.add(did.content)
+            did = self.leave(self.behind, (), tick, did)
             yield from self.begin(tick, did, node.place, node.last, node.left_there)
 
     def begin(self, tick: Tick, did: Did, place: int, last: Seen, count: Code) -> Iterator[Answering]:
         """The first vector of a copy is due, and a head comes round from behind the last one."""
-        goes_round(did)
+        did = self.go_round(tick, did)
         if place == 1:
             assert last.vector is not None
             self.ends(tick, [last.content], [count], (*last.vector, 0))
@@ -278,20 +269,3 @@ class Counter:
     def ends(self, tick: Tick, lefts: Iterable[Code], owns: Iterable[Code], due: Vector) -> None:
         """What is due at the end of a tick, whichever of these are read there."""
         self.steps.ends_among(tick, frozenset(lefts), frozenset(owns), frozenset([self.blank]), due=bytes(due))
-
-
-def on(place: int) -> int:
-    """The place one slot on."""
-    return min(BEYOND, place + 1)
-
-
-def goes_on(place: int, did: Did) -> None:
-    """Raise StrayError where a head goes elsewhere than one slot on."""
-    slot = place if place < BEYOND else FAR
-    goes(slot, did, slot + 1)
-
-
-def goes_round(did: Did) -> None:
-    """Raise StrayError where a head goes elsewhere than home and one slot on."""
-    if did.moves[0] != ROUND:
-        raise StrayError(f"behind a copy a head moves by {did.moves[0]}, not {ROUND}")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from ntm.errors import UserError
 from ntm.recipe import CurriculumConfig
 from ntm.training.curriculum import Progress
+from tasks import Score
 from tasks.fields import Finite, Natural
 
 
@@ -14,6 +15,14 @@ class Skips(NamedTuple):
     total: Natural = 0
     in_a_row: Natural = 0
     offender: str = ""  # the first thing that was not finite, at the latest skip
+
+
+class Tally(NamedTuple):
+    """One validation length's result."""
+
+    length: int
+    loss: float
+    score: Score
 
 
 class Counters(NamedTuple):
@@ -43,5 +52,5 @@ def check_counters(counters: Counters, curriculum: CurriculumConfig) -> None:
     if progress.stage >= curriculum.all_stages:
         at = f"this run is at stage {progress.stage + 1} already"
         raise UserError(f"curriculum.stages={list(curriculum.stages)}: {at}; allowed: at least as many")
-    if progress.rounding and not curriculum.rounding_updates:
+    if progress.rounding and not (curriculum.rounding_updates or curriculum.hardening):
         raise UserError("curriculum.rounding_updates=0: this run has begun to draw values to bits; allowed: more")

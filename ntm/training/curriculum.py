@@ -149,7 +149,12 @@ def in_use(config: CurriculumConfig, progress: Progress) -> float:
 
 def rounded_in_full(config: CurriculumConfig, progress: Progress) -> bool:
     """Whether nothing of rounding is left to come."""
-    return progress.rounding == 1 or not config.rounding_updates
+    return progress.rounding == 1 or not (config.rounding_updates or config.hardening)
+
+
+def to_harden(config: CurriculumConfig, progress: Progress) -> bool:
+    """Whether nothing is left to come but hardening."""
+    return config.hardening and progress.noise >= config.noise and progress.stage == config.all_stages - 1 and progress.rounding < 1
 
 
 def finished(config: CurriculumConfig, progress: Progress) -> bool:

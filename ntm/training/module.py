@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
 import torch
@@ -16,8 +16,19 @@ from ntm.models import Learned, Model, Shown
 from ntm.training import processes
 from ntm.training.attempts import begin_anew, stuck
 from ntm.training.clipping import Clipped, clip_gradients
-from ntm.training.counters import Counters, Skips, as_plain, check_counters
-from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounded_in_full, rounding
+from ntm.training.counters import Counters, Skips, Tally, as_plain, check_counters
+from ntm.training.curriculum import (
+    Progress,
+    after_update,
+    finished,
+    focus,
+    in_use,
+    learning_rate,
+    rates,
+    rounded_in_full,
+    rounding,
+    to_harden,
+)
 from ntm.training.data import Draw, Longer
 from ntm.training.diagnosis import cause
 from ntm.training.exhaustive import mistakes
@@ -26,26 +37,20 @@ from ntm.training.pruning import due, prune
 from ntm.training.snapshot import Snapshot, miscounted, spoilt
 from tasks import Score
 
+Ask = Callable[[Model], bool]
+
 
 class NonFiniteError(RuntimeError):
     """Training cannot go on: too many updates in a row were not finite."""
 
 
-class Tally(NamedTuple):
-    """One validation length's result."""
-
-    length: int
-    loss: float
-    score: Score
-
-
 class LitModel(L.LightningModule):
     """A model in training; its configuration is kept in every checkpoint as plain values."""
 
-    def __init__(self, config: Config, proves: Callable[[Model], bool] = lambda model: True):
+    def __init__(self, config: Config, proves: Ask = lambda model: True, hardens: Ask = lambda model: True):
         super().__init__()
         self.automatic_optimization = False  # an update that is not finite is not taken, and only we know
-        self.config, self.task, self.proves = config, config.task, proves
+        self.config, self.task, self.proves, self.hardens = config, config.task, proves, hardens
         self.model = build(config)
         self.progress = Progress()
         self.skips = Skips()
@@ -194,8 +199,15 @@ class LitModel(L.LightningModule):
             logger.log_metrics(values, step=self.progress.updates)
 
     def on_validation_start(self) -> None:
-        """What is validated is sound, and rounded in full once it is on the way there."""
+        """What is validated is sound, and rounded in full once it is on the way there; before, it is hardened where that is due."""
         self.mend()
+        if to_harden(self.config.curriculum, self.progress):
+            self.model.round(1.0)
+            if self.hardens(self.model):
+                self.progress = self.progress._replace(rounding=1.0)
+                self.kept.keep(self.kept.copy(), self.progress)
+            else:
+                self.kept.restore()
         self.model.round(in_use(self.config.curriculum, self.progress))
         self.tallies = []
 
@@ -230,11 +242,9 @@ class LitModel(L.LightningModule):
         self.solved_in_a_row = 0 if unsafe else self.solved_in_a_row + 1
         if error <= self.config.curriculum.learned_below and self.progress.learned_at is None:
             self.progress = self.kept.progress = self.progress._replace(learned_at=self.progress.updates)
-        if self.solved and self.config.curriculum.proof:
-            if not self.proves(self.model):
-                self.solved_in_a_row, self.selection = 0, self.selection + 0.5
-                self.progress = self.progress._replace(unproved=True)
-            self.kept.keep(self.kept.copy(), self.progress)  # to prove it may train the last doubtful bits
+        if self.solved and self.config.curriculum.proof and not self.proves(self.model):
+            self.solved_in_a_row, self.selection = 0, self.selection + 0.5
+            self.progress = self.kept.progress = self.progress._replace(unproved=True)
         if self.solved:
             self.trainer.should_stop = True
 
