@@ -116,6 +116,7 @@ def hardening(task: Task, tell: Tell) -> Callable[[Model], bool]:
     """As `hardened`, on this task; `tell` hears how it goes, for it takes minutes."""
 
     def done(model: Model) -> bool:
+        model.round(1.0)
         try:
             return hardened(model, task, tell)
         except UnprovedError as error:

@@ -3,14 +3,21 @@
 import numpy as np
 import pytest
 import torch
-from test_counting import TASK, WIDTH, YES, machine, prove, wrong
+from by_hand import YES, Row
+from conftest import composed
+from test_counting import TASK, WIDTH, counter, machine, prove, wrong
 
 from ntm import proving
-from ntm.proofs import hardening
+from ntm.config import parse
+from ntm.errors import UserError
+from ntm.proofs import hardening, merging
 from ntm.proofs.counting import search
 from ntm.proofs.floats import hidden_of, moved, of_any_answers, written
 from ntm.proofs.hardening import groups, harden, holds, margins_of, table
-from ntm.proofs.ticks import Ticks, UnprovedError
+from ntm.proofs.merging import chosen, merged
+from ntm.proofs.ticks import StrayError, Ticks, UnprovedError
+from ntm.training.curriculum import Progress, finished
+from ntm.training.module import LitModel
 
 
 def fixed_point(model):
@@ -29,7 +36,7 @@ def forgetful(by=0.2):
 def faster(monkeypatch):
     """Weights by hand are far from where they go wrong, and a few updates are to be enough."""
     monkeypatch.setattr(hardening, "RATE", 0.05)
-    monkeypatch.setattr(hardening, "UPDATES", 60)
+    monkeypatch.setattr(hardening, "UPDATES", 200)
     monkeypatch.setattr(hardening, "LOOK", 20)
     monkeypatch.setattr(hardening, "MOST", 1.0)
 
@@ -44,6 +51,92 @@ def test_wrong_answers_are_unlearned_and_the_machine_is_proved(faster):
     assert any(line.startswith("hardening, update 0: ") and " answers wrong" in line for line in told)
     assert wrong(model) is None
     assert prove(model).margins.smallest > hardening.MARGIN / 3
+
+
+def of_two_minds():
+    """A machine that leaves in one more bit of a slot what bit 0 of the slot before it is, and never heeds it."""
+    extra = WIDTH + 4
+    return machine(rows=counter(more=[Row({"left0": 1}, {f"value{extra}": YES}), Row({}, {f"erase{extra}": YES})], bits=1), bits=1)
+
+
+def test_of_contents_that_make_no_difference_the_commonest_is_learned(faster):
+    model, told = of_two_minds(), []
+    asked = WIDTH, TASK.counts()
+    before = prove(model)
+    ticks = Ticks(model)
+    choice = chosen(ticks, *asked)
+    steps, otherwise = merged(ticks, *asked, choice)
+    assert len(steps.made) < before.ticks
+    assert otherwise == sum(did != ticks[tick] for tick, did in steps.made.items()) > 0
+    assert proving.hardening(TASK, told.append)(model)
+    assert f"hardening: of {len(steps.made):,} ticks that may come {otherwise:,} are done otherwise than most" in told
+    after = prove(model)
+    assert after.contents < before.contents
+    assert after.ticks <= len(steps.made)
+    assert merged(Ticks(model), *asked, choice)[1] == 0
+    assert wrong(model) is None
+
+
+def test_a_head_that_strays_seldom_is_led_back(faster):
+    model = machine()
+    with torch.no_grad():
+        model.cell.access.addressing.weight[:, -3] *= 0.4  # home, behind every copy: not far enough
+    with pytest.raises(StrayError):
+        prove(model)
+    assert proving.hardening(TASK, lambda told: None)(model)
+    assert prove(model)
+    assert wrong(model) is None
+
+
+def test_where_most_ticks_differ_nothing_is_learned(monkeypatch):
+    monkeypatch.setattr(merging, "MOST", 0.0)
+    told = []
+    assert not proving.hardening(TASK, told.append)(of_two_minds())
+    assert told[-1].endswith("ticks differ from what most do")
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_a_run_is_hardened_before_a_validation_once_noise_is_in_full(hard):
+    asked = []
+
+    def hardens(model):
+        asked.append(True)
+        with torch.no_grad():
+            model.output.bias.fill_(7.0)
+        return hard
+
+    lit = LitModel(parse(composed("experiment=repeat_copy_proved")), hardens=hardens)
+    begun = lit.model.output.bias.clone()
+    at_last = Progress(updates=100, stage=lit.config.curriculum.all_stages - 1, noise=1.0)
+    for early in (at_last._replace(noise=0.99), at_last._replace(stage=0), at_last._replace(rounding=1.0)):
+        lit.progress = lit.kept.progress = early
+        lit.on_validation_start()
+        assert not asked
+    lit.progress = lit.kept.progress = at_last
+    assert not finished(lit.config.curriculum, at_last)
+    lit.on_validation_start()
+    assert (asked, lit.progress) == ([True], at_last._replace(rounding=float(hard)))
+    assert torch.equal(lit.model.output.bias, torch.full_like(begun, 7.0) if hard else begun)
+    assert lit.model.rounded == hard
+    lit.kept.restore()
+    assert lit.progress == lit.kept.progress
+    assert torch.equal(lit.model.output.bias, torch.full_like(begun, 7.0) if hard else begun)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["task=copy", "model=tape"], "curriculum.hardening=true: only task=repeat_copy task.protocol=counted has that"),
+        (["task=repeat_copy", "model=tape"], "curriculum.hardening=true: only task=repeat_copy task.protocol=counted has that"),
+        (["task=repeat_copy", "model=tape_pair"], "curriculum.hardening=true: a model of another kind"),
+        (["task=repeat_copy", "model=lstm"], "curriculum.hardening=1: this model hands on what is no bits"),
+        (["task=repeat_copy", "task.width=9"], "curriculum.hardening=true: there can be none with task.width=9: above 8"),
+    ],
+)
+def test_what_cannot_be_hardened_is_refused(words, told):
+    with pytest.raises(UserError) as refused:
+        proving.check(parse(composed(*words, "curriculum.hardening=true")))
+    assert str(refused.value).startswith(told)
 
 
 def test_it_is_the_same_again(faster):

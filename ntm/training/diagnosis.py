@@ -9,6 +9,10 @@ from ntm.training.snapshot import spoilt
 from tasks import Batch
 
 
+class NonFiniteError(RuntimeError):
+    """Training cannot go on: too many updates in a row were not finite."""
+
+
 def cause(model: Model, optimizer: Optimizer, batch: Batch, noise: Tensor | None) -> str | None:
     """The name of the first of inputs, targets, weights, moments, and signals of a recorded run that is not finite.
 

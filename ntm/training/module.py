@@ -13,24 +13,13 @@ from ntm.config import Config, build, plain, validate
 from ntm.errors import UserError
 from ntm.files import NotFiniteError
 from ntm.models import Learned, Model, Shown
-from ntm.training import processes
+from ntm.training import curriculum, processes
 from ntm.training.attempts import begin_anew, stuck
 from ntm.training.clipping import Clipped, clip_gradients
 from ntm.training.counters import Counters, Skips, Tally, as_plain, check_counters
-from ntm.training.curriculum import (
-    Progress,
-    after_update,
-    finished,
-    focus,
-    in_use,
-    learning_rate,
-    rates,
-    rounded_in_full,
-    rounding,
-    to_harden,
-)
+from ntm.training.curriculum import Progress, after_update, finished, focus, in_use, learning_rate, rates, rounded_in_full, rounding
 from ntm.training.data import Draw, Longer
-from ntm.training.diagnosis import cause
+from ntm.training.diagnosis import NonFiniteError, cause
 from ntm.training.exhaustive import mistakes
 from ntm.training.optimizers import OPTIMIZERS, check_moments, keep_within
 from ntm.training.pruning import due, prune
@@ -38,10 +27,6 @@ from ntm.training.snapshot import Snapshot, miscounted, spoilt
 from tasks import Score
 
 Ask = Callable[[Model], bool]
-
-
-class NonFiniteError(RuntimeError):
-    """Training cannot go on: too many updates in a row were not finite."""
 
 
 class LitModel(L.LightningModule):
@@ -157,7 +142,7 @@ class LitModel(L.LightningModule):
         self.skips = Skips(self.skips.total + 1, self.skips.in_a_row + 1, offender)
 
     def back_to_whole(self) -> None:
-        """Go back to the latest whole update, from the middle of one."""
+        """Go back to what was kept: from the middle of an update, to the one before it."""
         self.kept.restore()
         self.progress = self.kept.progress
 
@@ -201,13 +186,10 @@ class LitModel(L.LightningModule):
     def on_validation_start(self) -> None:
         """What is validated is sound, and rounded in full once it is on the way there; before, it is hardened where that is due."""
         self.mend()
-        if to_harden(self.config.curriculum, self.progress):
-            self.model.round(1.0)
+        if curriculum.to_harden(self.config.curriculum, self.progress):
             if self.hardens(self.model):
-                self.progress = self.progress._replace(rounding=1.0)
-                self.kept.keep(self.kept.copy(), self.progress)
-            else:
-                self.kept.restore()
+                self.kept.keep(self.kept.copy(), self.progress._replace(rounding=1.0))
+            self.back_to_whole()
         self.model.round(in_use(self.config.curriculum, self.progress))
         self.tallies = []
 
