@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -52,6 +53,17 @@ class Watch:
         """From now on signals are ours; again, where another library has taken them."""
         for number in NAMES:
             signal.signal(number, self)
+
+    @contextmanager
+    def free(self) -> Iterator[None]:
+        """While it lasts nobody holds it: what is done here is done again, or was never asked for."""
+        if self.asked is not None:
+            self.leave()
+        held, self.held = self.held, False
+        try:
+            yield
+        finally:
+            self.held = held
 
     def leave(self) -> NoReturn:
         """End at a moment that loses nothing, as this process was asked to, or another one that it works with."""

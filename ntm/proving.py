@@ -1,11 +1,13 @@
 """A run that is over only when its machine is proved right for all lengths (`curriculum.proof`)."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 
 from ntm.config import Config, build
+from ntm.ends import watch
 from ntm.errors import UserError
 from ntm.lockstep import KINDS
 from ntm.models import Model
@@ -16,6 +18,7 @@ from ntm.proofs.merging import chosen, merged
 from ntm.proofs.multiplier.attempts import ATTEMPTS, Proof, prove
 from ntm.proofs.multiplier.ticks import Ticks as MultiplierTicks
 from ntm.proofs.ticks import TAPES, Ticks, UnprovedError, fits
+from ntm.training import processes
 from tasks import BinaryMul, RepeatCopy, Task
 
 WIDEST = 4
@@ -49,6 +52,8 @@ def hardened(model: Model, task: Task, tell: Tell) -> bool:
     for _ in range(PRACTICES):
         steps, otherwise = merged(Ticks(model), *asked, wanted)
         tell(f"hardening: of {len(steps.made):,} ticks that may come {otherwise:,} are done otherwise than most")
+        if steps.torn:
+            tell("hardening: two vectors are not told apart by what most ticks leave")
         if steps.torn or not harden(model, steps, tell):
             return False
         try:
@@ -118,7 +123,8 @@ def hardening(task: Task, tell: Tell) -> Callable[[Model], bool]:
     def done(model: Model) -> bool:
         model.round(1.0)
         try:
-            return hardened(model, task, tell)
+            with nullcontext() if processes.several() else watch.free():
+                return hardened(model, task, tell)
         except UnprovedError as error:
             tell(f"hardening: {error}")
             return False

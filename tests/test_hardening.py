@@ -1,5 +1,8 @@
 """Ends that a fixed point names, practised until the machine is proved; and how far ticks and ends are from another answer."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from by_hand import YES, Row
 from conftest import composed
 from test_counting import TASK, WIDTH, counter, machine, prove, wrong
 
-from ntm import proving
+from ntm import ends, proving
 from ntm.config import parse
 from ntm.errors import UserError
 from ntm.proofs import hardening, merging
@@ -86,6 +89,22 @@ def test_a_head_that_strays_seldom_is_led_back(faster):
     assert proving.hardening(TASK, lambda told: None)(model)
     assert prove(model)
     assert wrong(model) is None
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_it_takes_minutes_and_is_ended_at_once(before):
+    def tell(told):
+        assert not before
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ends.watch:
+        ends.watch.held = True
+        if before:
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(ends.Ended) as ended:
+            proving.hardening(TASK, tell)(of_two_minds())
+        assert (ended.value.safe, ended.value.code, ends.watch.held) == (True, 143, True)
+        ends.watch.held, ends.watch.asked = False, None
 
 
 def test_where_most_ticks_differ_nothing_is_learned(monkeypatch):
@@ -168,8 +187,8 @@ def test_ends_are_as_far_from_wrong_as_the_proof_finds():
         model.output.weight += torch.randn_like(model.output.weight) / 2
     steps = fixed_point(model)
     made = table(steps)
-    for proved, ends in zip(of_any_answers(steps.ticks, steps.ended), groups(steps), strict=True):
-        assert margins_of(steps.ticks.decisions, made, ends).min().item() == pytest.approx(proved.smallest, abs=1e-4)
+    for proved, group in zip(of_any_answers(steps.ticks, steps.ended), groups(steps), strict=True):
+        assert margins_of(steps.ticks.decisions, made, group).min().item() == pytest.approx(proved.smallest, abs=1e-4)
 
 
 def test_ticks_are_as_far_from_another_as_the_proof_finds():
