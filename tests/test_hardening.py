@@ -126,7 +126,7 @@ def test_a_run_is_hardened_before_a_validation_once_noise_is_in_full(hard):
 
     lit = LitModel(parse(composed("experiment=repeat_copy_proved")), hardens=hardens)
     begun = lit.model.output.bias.clone()
-    at_last = Progress(updates=100, stage=lit.config.curriculum.all_stages - 1, noise=1.0)
+    at_last = Progress(updates=100, stage=lit.config.curriculum.all_stages - 1, noise=2.0)
     for early in (at_last._replace(noise=0.99), at_last._replace(stage=0), at_last._replace(rounding=1.0)):
         lit.progress = lit.kept.progress = early
         lit.on_validation_start()

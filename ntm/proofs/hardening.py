@@ -23,15 +23,14 @@ from ntm.proofs.ticks import SEES, Endings, Tick
 MARGIN = 0.3
 """Logits that are further from flipping are left alone."""
 
-UPDATES, RATE = 2000, 1e-3
+UPDATES, RATE = 3000, 1e-3
 """Of Adam, at most; its rate falls to none."""
 
 LOOK = 200
 """Updates from one look at all ticks and ends to the next: what is near to flipping is practised most."""
 
 TICKS, NEAR, GROUPS, ENDS = 4096, 1024, 4, 1024
-"""Drawn for an update: of all ticks, of those that are near, as many again of the nearest, which else would hardly count beside
-them; of groups of ends near and of all; and ends of each."""
+"""Drawn for an update: of all ticks, of those that are near, of groups of ends near and of all, and ends of each."""
 
 PIECE = 65_536
 """Ticks that are looked at together."""
@@ -93,12 +92,13 @@ def practise(decisions: Decisions, made: Made, ends: list[Ends], tell: Callable[
             tell(f"hardening, update {update}: {told}")
             if wrong > MOST * sizes.sum():
                 return False
-            near, nearest_of_all = ((far < margin).nonzero()[:, 0].numpy() for margin in (MARGIN, MARGIN / 10))
+            near = (far < MARGIN).nonzero()[:, 0].numpy()
             if not wrong and far.min() > MARGIN / 3:
                 return True
             bad = [n for n, margin in enumerate(lowest) if margin.min() < MARGIN]
         drawn = random.integers(len(made.given), size=TICKS)
-        drawn = np.concatenate([drawn, *(random.choice(some, NEAR) for some in (near, nearest_of_all) if len(some))])
+        if len(near):
+            drawn = np.concatenate([drawn, random.choice(near, NEAR)])
         loss = relu(MARGIN - holds(decisions, made.rows(torch.from_numpy(drawn)))).sum(1).mean()
         chosen = [*random.choice(len(ends), GROUPS, p=sizes / sizes.sum()), *(random.choice(bad, GROUPS) if bad else [])]
         for number in chosen:
