@@ -1,4 +1,6 @@
-"""A run that is over only when its machine is proved right for all lengths (`curriculum.proof`)."""
+"""A run that is over only when its machine is proved right for all lengths (`curriculum.proof`), or is practised until it is
+(`curriculum.hardening`).
+"""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -24,7 +26,6 @@ from tasks import BinaryMul, RepeatCopy, Task
 WIDEST = 4
 """Letters of the windows that are tried while a run waits; what only wider ones prove takes minutes."""
 
-
 PRACTICES = 4
 """Times that ticks are practised, at most."""
 
@@ -49,16 +50,16 @@ def hardened(model: Model, task: Task, tell: Tell) -> bool:
     assert isinstance(model, Recurrent)
     asked = task.width, task.counts()
     wanted = chosen(Ticks(model), *asked)
-    for practised in range(PRACTICES + 1):
+    for practised in range(PRACTICES):
         steps, otherwise = merged(Ticks(model), *asked, wanted)
         tell(f"hardening: of {len(steps.made):,} ticks that may come {otherwise:,} are done otherwise than most")
-        if (practised and not otherwise) or practised == PRACTICES:
-            return in_lockstep(model, task)
+        if practised and not otherwise:
+            break
         if steps.torn:
             tell("hardening: two vectors are not told apart by what most ticks leave")
         if steps.torn or not harden(model, steps, tell):
             return False
-    return False
+    return in_lockstep(model, task)
 
 
 class Asked(NamedTuple):

@@ -30,7 +30,7 @@ ONLY = {  # a library -> who may know it
     "hydra": {"ntm.command", "ntm.words"},
     "omegaconf": {"ntm.command"},
     "lightning": {"ntm.training", "ntm.views", "ntm.train", "ntm.benches"},
-    "tensorboard": {"ntm.views"},
+    "tensorboard": set(),
 }
 
 

@@ -8,7 +8,7 @@ Letters: D decisions, M slot width, C hidden units.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -119,13 +119,10 @@ def of_answers(ticks: Ticks, said: Mapping[Ending, Code]) -> Iterator[Margins]:
 
 def of_any_answers(ticks: Ticks, among: Mapping[Endings, Code]) -> Iterator[Margins]:
     """Of what is said where any of some contents are read: by the worst of each slot, for what slots say adds up."""
-    groups: dict[tuple[frozenset[Code], ...], list[Endings]] = defaultdict(list)
-    for endings in among:
-        groups[endings[1:]].append(endings)
     output, count = ticks.decisions.output, ticks.decisions.machine.controller.width
     weight = output.weight.detach().double().numpy().T[count:]
     by_slot = dict(zip(ticks.window, np.split(weight, len(ticks.window))))
-    for slots, group in groups.items():
+    for slots, group in by_contents(among).items():
         sign = np.where(bits([among[endings] for endings in group]) > 0, 1, -1)
         silent = exact(np.zeros((len(group), len(weight))))
         logits = through(output, beside(hidden_of(ticks, [endings.tick for endings in group]), silent))
@@ -137,6 +134,14 @@ def of_any_answers(ticks: Ticks, among: Mapping[Endings, Code]) -> Iterator[Marg
             margin = margin + np.where(sign > 0, adds.min(0), -adds.max(0))
             error = error + rounding_of(output.in_features) * sizes + TINY * len(of_slot)
         yield from summed_up(Signs(margin, error))
+
+
+def by_contents(among: Iterable[Endings]) -> dict[tuple[frozenset[Code], ...], list[Endings]]:
+    """Ends by what may be read at them."""
+    groups: dict[tuple[frozenset[Code], ...], list[Endings]] = defaultdict(list)
+    for endings in among:
+        groups[endings[1:]].append(endings)
+    return groups
 
 
 def open_bits(ticks: Ticks, asked: Sequence[Tick], dids: Sequence[Did]) -> dict[Tick, tuple[int, ...]]:

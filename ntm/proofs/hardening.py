@@ -16,9 +16,9 @@ from torch.nn.functional import relu
 
 from ntm.models.machine.discrete import Decisions
 from ntm.models.recurrent import Recurrent
-from ntm.proofs.floats import bits, given_to
+from ntm.proofs.floats import AT_ONCE, bits, by_contents, given_to
 from ntm.proofs.lockstep import Lockstep
-from ntm.proofs.ticks import SEES, Endings, Tick
+from ntm.proofs.ticks import SEES
 
 MARGIN = 0.3
 """Logits that are further from flipping are left alone."""
@@ -31,9 +31,6 @@ LOOK = 200
 
 TICKS, NEAR, GROUPS, ENDS = 4096, 1024, 4, 1024
 """Drawn for an update: of all ticks, of those that are near, of groups of ends near and of all, and ends of each."""
-
-PIECE = 65_536
-"""Ticks that are looked at together."""
 
 MOST = 0.1
 """Of all answers may be wrong; with more, it is another machine that is needed."""
@@ -115,7 +112,7 @@ def table(steps: Lockstep) -> Made:
     """All ticks of a fixed point."""
     asked, dids = list(steps.made), list(steps.made.values())
     access = steps.ticks.decisions.machine.access
-    pieces = [given_to(steps.ticks, asked[n : n + PIECE]).astype(np.float32) for n in range(0, len(asked), PIECE)]
+    pieces = [given_to(steps.ticks, asked[n : n + AT_ONCE]).astype(np.float32) for n in range(0, len(asked), AT_ONCE)]
     moves = np.array([did.moves[0] for did in dids])
     return Made(
         torch.from_numpy(np.concatenate(pieces)),
@@ -129,11 +126,8 @@ def table(steps: Lockstep) -> Made:
 
 def groups(steps: Lockstep) -> Iterator[Ends]:
     """All ends of a fixed point."""
-    number: dict[Tick, int] = {tick: n for n, tick in enumerate(steps.made)}
-    found: dict[tuple, list[Endings]] = {}
-    for ending in steps.ended:
-        found.setdefault(ending[1:], []).append(ending)
-    for contents, same in found.items():
+    number = {tick: n for n, tick in enumerate(steps.made)}
+    for contents, same in by_contents(steps.ended).items():
         held = [contents[SEES.index(offset)] for offset in steps.ticks.window]
         slots = [torch.from_numpy(bits(sorted(codes))).float() for codes in held]
         rows = torch.tensor([number[ending.tick] for ending in same])
@@ -148,7 +142,7 @@ def signs(codes: list[bytes]) -> Tensor:
 def holds(decisions: Decisions, made: Made) -> Tensor:
     """How far ticks are from doing anything else, in logits [D ...]."""
     machine, access = decisions.machine, decisions.machine.access
-    hidden = seen(decisions, made.given)
+    hidden = machine.controller.layers(made.given)
     value, gate = access.writing(hidden).split(access.slot_width, 1)
     # The old bit stays by its gate, or by a value that is the same; another one needs both.
     kept = torch.maximum(made.old * value, -gate)
@@ -165,24 +159,17 @@ def holds(decisions: Decisions, made: Made) -> Tensor:
 
 def margins_of(decisions: Decisions, made: Made, ends: Ends, few: Tensor | slice = slice(None)) -> Tensor:
     """How far what is said at ends is from being wrong, whatever is read, in logits [E O]."""
-    due, width, output = ends.due[few], decisions.machine.controller.width, decisions.output
-    weight = output.weight
-    found = due * (seen(decisions, made.given[ends.rows[few]]) @ weight[:, :width].T + output.bias)
+    due, controller, output = ends.due[few], decisions.machine.controller, decisions.output
+    weight, width = output.weight, controller.width
+    found = due * (controller.layers(made.given[ends.rows[few]]) @ weight[:, :width].T + output.bias)
     for contents, part in zip(ends.slots, weight[:, width:].split(decisions.machine.access.slot_width, 1), strict=True):
         adds = contents @ part.T
         found = found + torch.where(due > 0, adds.amin(0), -adds.amax(0))
     return found
 
 
-def seen(decisions: Decisions, given: Tensor) -> Tensor:
-    """What the controller makes of what ticks depend on."""
-    for layer in decisions.machine.controller.layers:
-        given = layer(given)
-    return given
-
-
 @torch.no_grad()
 def nearest(decisions: Decisions, made: Made) -> Tensor:
     """How far each tick is from doing anything else, [D]."""
     count = len(made.given)
-    return torch.cat([holds(decisions, made.rows(slice(n, n + PIECE))).amin(1) for n in range(0, count, PIECE)])
+    return torch.cat([holds(decisions, made.rows(slice(n, n + AT_ONCE))).amin(1) for n in range(0, count, AT_ONCE)])

@@ -27,6 +27,7 @@ from ntm.training.snapshot import Snapshot, miscounted, spoilt
 from tasks import Score
 
 Ask = Callable[[Model], bool]
+"""What is asked of a model, or done with it, at a validation; whether it is well."""
 
 
 class LitModel(L.LightningModule):

@@ -10,8 +10,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 from torch import Tensor
+from torch.utils.tensorboard.summary import Summary
 
 from ntm.models import Signal
 from ntm.training.module import LitModel, NonFiniteError

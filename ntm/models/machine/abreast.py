@@ -100,12 +100,11 @@ class Abreast:
         """The number of each tick's inputs, [B T]."""
         rows = np.ascontiguousarray(inputs, np.float32)
         if rows.shape[2] <= FEW and (rows == rows.astype(bool)).all():  # nothing to sort
-            which = rows.astype(np.int64) @ (1 << np.arange(rows.shape[2]))
+            place = np.arange(rows.shape[2])
+            which = rows.astype(np.int64) @ (1 << place)
             there = np.flatnonzero(np.bincount(which.ravel()))
             number = np.zeros(there[-1] + 1, np.int64)
-            number[there] = [
-                self.given[one.tobytes()] for one in (there[:, None] >> np.arange(rows.shape[2]) & 1).astype(np.float32)
-            ]
+            number[there] = [self.given[one.tobytes()] for one in (there[:, None] >> place & 1).astype(np.float32)]
             return number[which]
         different, which = np.unique(rows.view(f"V{rows[0, 0].nbytes}"), return_inverse=True)
         return np.array([self.given[one.tobytes()] for one in different])[which].reshape(inputs.shape[:2])
