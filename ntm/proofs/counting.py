@@ -262,9 +262,13 @@ class Counter:
     ) -> Iterator[tuple[About, Tick, Did]]:
         """Ticks that may come, by the inputs and what stands under the head, each with what it is about, and all that it may do."""
         asked = [self.steps.asked(inputs, FAR, register, left, own, self.blank) for inputs, own in rows]
-        for what, ways in zip(about, self.steps.either_way(asked)):
+        for what, ways in zip(about, self.does(asked)):
             for tick, did in ways:
                 yield what, tick, did
+
+    def does(self, asked: Sequence[Tick]) -> list[list[tuple[Tick, Did]]]:
+        """All that each of these may do."""
+        return self.steps.either_way(asked)
 
     def ends(self, tick: Tick, lefts: Iterable[Code], owns: Iterable[Code], due: Vector) -> None:
         """What is due at the end of a tick, whichever of these are read there."""

@@ -23,7 +23,7 @@ from ntm.proofs.ticks import SEES
 MARGIN = 0.3
 """Logits that are further from flipping are left alone."""
 
-UPDATES, RATE = 3000, 1e-3
+UPDATES = 3000
 """Of Adam, at most; its rate falls to none."""
 
 LOOK = 200
@@ -59,23 +59,24 @@ class Ends(NamedTuple):
     slots: list[Tensor]  # of each that the head reads: contents [C M], as bits
 
 
-def harden(model: Recurrent, steps: Lockstep, tell: Callable[[str], None]) -> bool:
+def harden(model: Recurrent, steps: Lockstep, rate: float, tell: Callable[[str], None]) -> bool:
     """Train a rounded model of one tape head, so that no end of its fixed point is wrong or near to it; False: too many were.
 
-    A pure function of its weights.
+    A pure function of its weights and the rate that it begins at.
     """
     decisions = steps.ticks.decisions  # of the model's own layers, or of copies on the CPU
     with torch.inference_mode(False), torch.enable_grad():  # a validation, which asks for proofs, forbids to learn
-        enough = practise(decisions, table(steps), list(groups(steps)), tell)
+        enough = practise(decisions, table(steps), list(groups(steps)), rate, tell)
     model.cell.load_state_dict(decisions.machine.state_dict())
     model.output.load_state_dict(decisions.output.state_dict())
     return enough
 
 
-def practise(decisions: Decisions, made: Made, ends: list[Ends], tell: Callable[[str], None]) -> bool:
+def practise(decisions: Decisions, made: Made, ends: list[Ends], rate: float, tell: Callable[[str], None]) -> bool:
     """As `harden`, of the layers that decide."""
     random = np.random.default_rng(0)
-    optimizer = torch.optim.Adam([*decisions.machine.parameters(), *decisions.output.parameters()], lr=RATE)
+    parameters = [*decisions.machine.parameters(), *decisions.output.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=rate, amsgrad=True)  # without, small gradients of a last few take steps as large
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, UPDATES)
     sizes = np.array([len(group.rows) for group in ends])
     for update in range(UPDATES):

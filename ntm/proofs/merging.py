@@ -7,6 +7,7 @@ elsewhere than all the others do, to send it there too. What comes of it is a sm
 
 from collections import Counter as Votes
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ntm.models.machine.lookup import Code
@@ -30,8 +31,21 @@ def chosen(ticks: Ticks, width: int, counts: dict[int, float]) -> Choice:
     """What most ticks of a machine do, where the first that comes to a slot stands for all; raises UnprovedError."""
     first = Merging(ticks, width, counts)
     first.go()
-    contents = {where: votes.most_common(1)[0][0] for where, votes in first.votes.items()}
-    return Choice(contents, first.turns.most_common(1)[0][0])
+    return Choice(apart(first.votes), first.turns.most_common(1)[0][0])
+
+
+def apart(votes: Mapping[Where, Votes[Code]]) -> dict[Where, Code]:
+    """The commonest content of each that no other vector or number of copies has; the commonest of all where there is none."""
+    found: dict[Where, Code] = {}
+    taken: dict[Code, Where] = {}
+    for where in sorted(votes, key=lambda where: -votes[where].most_common(1)[0][1]):
+        by_votes = [content for content, _ in votes[where].most_common()]
+        about = where[-1:]  # a vector is the same one wherever it is
+        free = [content for content in by_votes if not about or taken.get(content, about) == about]
+        found[where] = [*free, *by_votes][0]
+        if about:  # behind the count nothing is kept
+            taken.setdefault(found[where], about)
+    return found
 
 
 def merged(ticks: Ticks, width: int, counts: dict[int, float], choice: Choice) -> tuple[Lockstep, int]:
@@ -54,6 +68,11 @@ class Merging(Counter):
         self.turning = None if choice is None else choice.turn
         self.votes: dict[Where, Votes[Code]] = defaultdict(Votes)
         self.turns: Votes[Move] = Votes()
+        self.left: dict[Tick, Code] = {}
+
+    def does(self, asked: Sequence[Tick]) -> list[list[tuple[Tick, Did]]]:
+        """What float32 leaves open is not gone on from: it will be practised."""
+        return [[done] for done in self.steps.at_once(asked)]
 
     def leave(self, contents: set[Code], where: Where, tick: Tick, did: Did) -> Did:
         if len(where) == 2:  # any place but the first one is like the next
@@ -61,6 +80,7 @@ class Merging(Counter):
         self.votes[where][self.steps.ticks[tick].content] += 1
         content = self.favoured.setdefault(where, did.content)
         contents.add(content)
+        self.steps.torn |= self.left.setdefault(tick, content) != content
         return self.changed(tick, did._replace(content=content))
 
     def go_on(self, place: int, tick: Tick, did: Did) -> Did:
