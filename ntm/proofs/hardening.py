@@ -76,7 +76,7 @@ def practise(decisions: Decisions, made: Made, ends: list[Ends], rate: float, te
     """As `harden`, of the layers that decide."""
     random = np.random.default_rng(0)
     parameters = [*decisions.machine.parameters(), *decisions.output.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=rate, amsgrad=True)  # without, small gradients of a last few take steps as large
+    optimizer = torch.optim.Adam(parameters, lr=rate, amsgrad=True)  # as gradients get small, so do steps
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, UPDATES)
     sizes = np.array([len(group.rows) for group in ends])
     for update in range(UPDATES):
